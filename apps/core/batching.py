@@ -1,0 +1,85 @@
+"""Group commit: work of concurrent callers is written together by one thread, so that they share a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from django.db import close_old_connections
+
+logger = logging.getLogger(__name__)
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Work, Result]):
+    """`write(works)` returns one result or exception per work, in order. It is never called twice at once.
+
+    No waiting for company: a lone work is written at once; what arrives during a commit forms the next batch.
+    """
+
+    def __init__(
+        self, write: Callable[[list[Work]], Sequence[Result | Exception]], *, most: int = 200
+    ) -> None:
+        self._write = write
+        self._most = most
+        self._waiting: queue.SimpleQueue[tuple[Work, asyncio.Future]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def submit(self, work: Work) -> Result:
+        """The result of this work, once its batch is committed; raises its own error alone."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+            self._thread.start()
+        future: asyncio.Future = asyncio.get_running_loop().create_future()
+        self._waiting.put((work, future))
+        return await future
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            close_old_connections()
+            try:
+                results = self._write([work for work, _ in batch])
+            except Exception as error:
+                logger.exception("a batch of %s failed", len(batch))
+                results = [error] * len(batch)
+            finally:
+                close_old_connections()
+            self._answer(batch, results)
+
+    def _next_batch(self) -> list[tuple[Work, asyncio.Future]]:
+        batch = [self._waiting.get()]
+        while len(batch) < self._most:
+            try:
+                batch.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    @staticmethod
+    def _answer(batch: list[tuple[Work, asyncio.Future]], results: Sequence[Result | Exception]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list] = {}
+        for (_, future), result in zip(batch, results, strict=True):
+            by_loop.setdefault(future.get_loop(), []).append((future, result))
+        for loop, answers in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, answers)
+            except RuntimeError:
+                # That loop is gone, and with it everybody who waited for an answer.
+                continue
+
+
+def _resolve(answers: list[tuple[asyncio.Future, object]]) -> None:
+    for future, result in answers:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

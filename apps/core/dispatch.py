@@ -1,0 +1,93 @@
+"""Works off the durable follow-ups of the event log: claimed, run, forgotten; or backed off, then parked as dead.
+
+Claiming counts the try and pushes `due_at` into the future, in a transaction of its own. So a handler that takes the
+process down with it counts as tried, comes back when that time is over, and is parked after MOST_TRIES like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from . import events
+from .models import Handling
+
+logger = logging.getLogger(__name__)
+
+MOST_TRIES = 5
+LEASE = timedelta(seconds=60)
+BATCH = 50
+
+
+def backoff(tries: int) -> timedelta:
+    """How long a handling rests after its n-th failed try: 1 s, 4 s, 16 s, 64 s."""
+    return timedelta(seconds=4 ** (tries - 1))
+
+
+def drain(*, most: int = 1000) -> int:
+    """Run what is due now, oldest first; returns how many handlings were run."""
+    done = 0
+    while done < most and (claimed := _claim(now=timezone.now())):
+        for handling_id, tries in claimed:
+            _run(handling_id, tries)
+        done += len(claimed)
+    return done
+
+
+def _claim(*, now: datetime) -> list[tuple[int, int]]:
+    with transaction.atomic():
+        due = Handling.objects.heads().filter(due_at__lte=now, tries__lt=MOST_TRIES).order_by("id")
+        rows = list(due.select_for_update(skip_locked=True, of=("self",)).values_list("id", "tries")[:BATCH])
+        Handling.objects.filter(id__in=[pk for pk, _ in rows]).update(
+            tries=F("tries") + 1, due_at=now + LEASE
+        )
+    return [(pk, tries + 1) for pk, tries in rows]
+
+
+def _run(handling_id: int, tries: int) -> None:
+    try:
+        with transaction.atomic():
+            # `tries` is the fencing token: whoever claimed later owns the row.
+            handling = (
+                Handling.objects.select_for_update(of=("self",))
+                .select_related("event")
+                .filter(id=handling_id, tries=tries, is_dead=False)
+                .first()
+            )
+            if handling is None:
+                return
+            events.handler_of(handling.event.type, handling.subscriber)(handling.event)
+            handling.delete()
+    except Exception as error:
+        logger.exception("handling %s failed, try %s", handling_id, tries)
+        _put_back(handling_id, tries, error=error)
+
+
+def _put_back(handling_id: int, tries: int, *, error: Exception) -> None:
+    Handling.objects.filter(id=handling_id, tries=tries).update(
+        due_at=timezone.now() + backoff(tries),
+        is_dead=tries >= MOST_TRIES,
+        last_error=f"{type(error).__name__}: {error}"[:2000],
+    )
+
+
+def park_exhausted(*, now: datetime) -> int:
+    """Park what was tried often enough and never came back (its process died each time)."""
+    return Handling.objects.filter(is_dead=False, tries__gte=MOST_TRIES, due_at__lte=now).update(
+        is_dead=True, last_error="The process running it died or took too long."
+    )
+
+
+def retry(handlings: list[int]) -> int:
+    """Put dead handlings back to work, with all their tries."""
+    from . import bell
+
+    with transaction.atomic():
+        revived = Handling.objects.dead().filter(id__in=handlings)
+        count = revived.update(is_dead=False, tries=0, due_at=timezone.now(), last_error="")
+        transaction.on_commit(bell.ring, robust=True)
+    return count

@@ -1,0 +1,137 @@
+"""The event log: what happened is recorded once, and upper floors follow it by one of two roads.
+
+`@subscribe` is durable: a `Handling` is written with the event and worked off until it succeeds or is parked as
+dead. `@listen` is live: called after the commit, best effort, for frames to open screens. Choose by asking: may this
+be lost?
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from . import bell
+from .models import Event, Handling
+
+logger = logging.getLogger(__name__)
+
+
+class Fact:
+    """Base of all event classes: frozen dataclasses in the past tense that hold ids and small values only."""
+
+    type: ClassVar[str]
+
+    def __init_subclass__(cls, *, type: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.type = type
+
+
+class Actor(Protocol):
+    """Who did it: a user ("user:5"), a customer ("customer:7"), or the system itself ("system")."""
+
+    @property
+    def actor_ref(self) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    actor_ref: str = "system"
+
+
+SYSTEM = System()
+
+Handler = Callable[[Event], None]
+_subscribers: dict[str, dict[str, Handler]] = defaultdict(dict)
+_listeners: dict[str, list[Handler]] = defaultdict(list)
+
+
+def subscribe(*facts: type[Fact]) -> Callable[[Handler], Handler]:
+    """Durable: the handler runs in its own transaction, at least once, in order per stream. It must bear repetition."""
+
+    def register(handler: Handler) -> Handler:
+        for fact in facts:
+            _subscribers[fact.type][subscriber_name(handler)] = handler
+        return handler
+
+    return register
+
+
+def listen(*facts: type[Fact]) -> Callable[[Handler], Handler]:
+    """Live: the handler runs after the commit; its failure is logged and changes nothing."""
+
+    def register(handler: Handler) -> Handler:
+        for fact in facts:
+            _listeners[fact.type].append(handler)
+        return handler
+
+    return register
+
+
+def subscriber_name(handler: Handler) -> str:
+    return f"{handler.__module__.removeprefix('apps.').removesuffix('.subscribers')}.{handler.__name__}"
+
+
+def handler_of(event_type: str, subscriber: str) -> Handler:
+    """The registered handler; KeyError when the code that wanted this event is gone."""
+    return _subscribers[event_type][subscriber]
+
+
+def record(fact: Fact, *, stream: str, actor: Actor, subject: Any = None) -> Event:
+    """Write one fact inside the caller's transaction, under the row lock of its subject (so ids follow the order)."""
+    return record_many([Entry(fact, stream, actor.actor_ref, subject)])[0]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One line for the log. `subject` is the row it is about: not stored, handed to listeners to save them a query."""
+
+    fact: Fact
+    stream: str
+    actor_ref: str
+    subject: Any = None
+
+
+def record_many(entries: Iterable[Entry]) -> list[Event]:
+    """Write several facts in one statement."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("Events are recorded inside the transaction of their cause.")
+    now = timezone.now()
+    events = [_row(entry, now) for entry in entries]
+    Event.objects.bulk_create(events)
+    handlings = [
+        Handling(event=event, subscriber=name, stream=event.stream, due_at=now)
+        for event in events
+        for name in _subscribers.get(event.type, ())
+    ]
+    if handlings:
+        Handling.objects.bulk_create(handlings)
+        transaction.on_commit(bell.ring, robust=True)
+    if any(event.type in _listeners for event in events):
+        transaction.on_commit(functools.partial(_tell_listeners, events), robust=True)
+    return events
+
+
+def _row(entry: Entry, now: datetime) -> Event:
+    fact = entry.fact
+    payload = {field.name: getattr(fact, field.name) for field in dataclasses.fields(fact)}  # type: ignore[arg-type]
+    event = Event(type=fact.type, stream=entry.stream, payload=payload, at=now, actor=entry.actor_ref)
+    event.subject = entry.subject
+    return event
+
+
+def _tell_listeners(events: list[Event]) -> None:
+    for event in events:
+        for listener in _listeners.get(event.type, ()):
+            try:
+                listener(event)
+            except Exception:
+                # The work is committed; a screen that missed a frame resyncs.
+                logger.exception("listener %s failed for %s", listener.__name__, event.type)

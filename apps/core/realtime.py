@@ -1,0 +1,152 @@
+"""The live protocol in one place: every frame type, every group name, and how a frame is published.
+
+Frames are small JSON objects with a `type`. They are hints: whoever misses one notices at the next `ping`, which
+carries the last `seq` of each conversation watched, and resumes. docs/websocket.md describes each frame in full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAME_BYTES = 64 * 1024
+LAYER_GROUP = "frames"
+# Frames waiting for a slow Redis; the oldest are dropped first and found again by `resume`.
+MOST_WAITING_FRAMES = 20_000
+
+
+class Frame(StrEnum):
+    """Server to client."""
+
+    READY = "ready"
+    PING = "ping"
+    ACK = "ack"
+    ERROR = "error"
+    MESSAGE = "message"
+    REPLAY = "replay"
+    RESYNC = "resync"
+    TYPING = "typing"
+    READ = "read"
+    CONVERSATION_CHANGED = "conversation.changed"
+    NOTE_ADDED = "note.added"
+    QUEUE_CHANGED = "queue.changed"
+    OFFER_MADE = "offer.made"
+    OFFER_ENDED = "offer.ended"
+    PRESENCE_CHANGED = "presence.changed"
+    REAUTH = "reauth"
+
+
+class CloseCode:
+    """Why the server ends a socket. The client may reconnect after any but UNAUTHENTICATED."""
+
+    GONE = 1000
+    RESTART = 1012
+    TOO_BIG = 1009
+    BAD_FRAMES = 4400
+    UNAUTHENTICATED = 4401
+    TOO_SLOW = 4408
+    RATE_LIMITED = 4429
+
+
+def conversation_group(conversation_id: int) -> str:
+    """What the customer and the staff of a conversation both see."""
+    return f"conversation.{conversation_id}"
+
+
+def staff_group(conversation_id: int) -> str:
+    """What only the staff of a conversation sees: notes, routing, customer record."""
+    return f"conversation.{conversation_id}.staff"
+
+
+def user_group(user_id: int) -> str:
+    return f"user.{user_id}"
+
+
+def encode(frame: dict[str, Any]) -> str:
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+
+
+def publish(group: str, frame: dict[str, Any]) -> None:
+    """Send one frame to every socket in `group`, in whatever process. From any thread; never blocks, never raises."""
+    publish_encoded([(group, encode(frame))])
+
+
+def publish_encoded(frames: Iterable[tuple[str, str]]) -> None:
+    """Like `publish`, for frames that are already JSON text: serialised once for all receivers."""
+    _publisher().put(frames)
+
+
+class Publisher:
+    """Hands frames to the channel layer from one event loop; what piles up meanwhile goes as one message."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._frames: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING_FRAMES)
+        self._wake = asyncio.Event()
+        self._task = loop.create_task(self._run())
+
+    def put(self, frames: Iterable[tuple[str, str]]) -> None:
+        self._frames.extend(frames)
+        try:
+            self._loop.call_soon_threadsafe(self._wake.set)
+        except RuntimeError:
+            # The loop is closed: the process is going down, and its sockets with it.
+            self._frames.clear()
+
+    @property
+    def is_usable(self) -> bool:
+        return not self._loop.is_closed()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch = [self._frames.popleft() for _ in range(len(self._frames))]
+            try:
+                await get_channel_layer().group_send(LAYER_GROUP, {"type": "frames", "frames": batch})
+            except Exception as error:
+                logger.warning("live layer not reached (%s); screens will resync", type(error).__name__)
+
+
+_lock = threading.Lock()
+_current: Publisher | None = None
+_pid: int | None = None
+
+
+def use_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """The server's own loop publishes from now on (called by the hub, inside that loop)."""
+    global _current, _pid
+    _current, _pid = Publisher(loop), os.getpid()
+
+
+def _publisher() -> Publisher:
+    with _lock:
+        if _current is None or _pid != os.getpid() or not _current.is_usable:
+            _start_own_loop()
+        assert _current is not None
+        return _current
+
+
+def _start_own_loop() -> None:
+    """Workers and WSGI processes have no loop: one daemon thread publishes for them."""
+    started = threading.Event()
+
+    def run() -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.call_soon(lambda: (use_loop(loop), started.set()))
+        loop.run_forever()
+
+    threading.Thread(target=run, name="publisher", daemon=True).start()
+    started.wait(5)

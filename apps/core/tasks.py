@@ -1,0 +1,20 @@
+"""Background doors of the ground floor."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from . import dispatch
+from .api import idempotency
+
+
+@shared_task(name="core.drain")
+def drain() -> int:
+    dispatch.park_exhausted(now=timezone.now())
+    return dispatch.drain()
+
+
+@shared_task(name="core.clean")
+def clean() -> None:
+    idempotency.delete_old_keys(now=timezone.now())

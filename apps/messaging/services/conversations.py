@@ -1,0 +1,210 @@
+"""The life of a conversation: started, assigned, released, closed, rated. Conditional updates settle every race."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Least
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from apps.core import events
+from apps.core.events import SYSTEM, Actor
+from apps.users.models import Customer, User
+
+from .. import errors
+from ..choices import CloseReason, Sender, Status
+from ..events import (
+    ConversationAssigned,
+    ConversationClosed,
+    ConversationRated,
+    ConversationReleased,
+    ConversationStarted,
+    ConversationTagged,
+)
+from ..models import Conversation, Disposition, Inbox, Tag, VisitorSession, stream
+from . import messages
+
+# How long after the end a customer may still read and rate.
+RATING_PERIOD = timedelta(hours=24)
+
+
+def start(
+    inbox: Inbox,
+    *,
+    customer: Customer,
+    body: str,
+    now: datetime,
+    client_msg_id=None,
+    start_key=None,
+    is_left_message: bool = False,
+) -> Conversation:
+    """Open a conversation with the customer's first message; from then on it waits."""
+    with transaction.atomic():
+        conversation = Conversation.objects.create(
+            inbox=inbox,
+            customer=customer,
+            team_id=inbox.team_id,
+            opened_at=now,
+            start_key=start_key,
+            is_left_message=is_left_message,
+        )
+        customer.teams.add(inbox.team_id)
+        fact = ConversationStarted(conversation=conversation.pk, inbox=inbox.pk, customer=customer.pk)
+        events.record(fact, stream=conversation.stream, actor=customer)
+        messages.send(
+            messages.Draft(
+                conversation_id=conversation.pk,
+                sender=Sender.CUSTOMER,
+                body=body,
+                actor_ref=customer.actor_ref,
+                client_msg_id=client_msg_id,
+            )
+        )
+        conversation.refresh_from_db()
+        return conversation
+
+
+def assign(conversation_id: int, *, agent: User, by: Actor, now: datetime) -> None:
+    """Give a waiting conversation to an agent of its team; ConversationNotWaiting when it waits no more."""
+    with transaction.atomic():
+        taken = Conversation.objects.filter(
+            id=conversation_id, status=Status.WAITING, team_id__in=agent.teams.values("id")
+        ).update(status=Status.ACTIVE, agent=agent, assigned_at=now)
+        if not taken:
+            raise errors.ConversationNotWaiting
+        events.record(
+            ConversationAssigned(conversation=conversation_id, agent=agent.pk),
+            stream=stream(conversation_id),
+            actor=by,
+        )
+        tell(conversation_id, lambda: _("%(name)s is here to help.") % {"name": agent.get_short_name()})
+
+
+def release(
+    conversation_id: int, *, reason: str, by: Actor, now: datetime, team_id: int | None = None
+) -> None:
+    """Take an active conversation from its agent; it waits again (in another team, if given)."""
+    with transaction.atomic():
+        conversation = _locked(conversation_id)
+        if conversation.status != Status.ACTIVE:
+            raise errors.ConversationIsClosed if not conversation.is_open else errors.ConversationNotWaiting
+        agent_id = conversation.agent_id
+        conversation.status, conversation.agent, conversation.assigned_at = Status.WAITING, None, None
+        conversation.team_id = team_id or conversation.team_id
+        conversation.save(update_fields=["status", "agent", "assigned_at", "team"])
+        _add_customer_to_team(conversation)
+        fact = ConversationReleased(conversation=conversation_id, agent=agent_id, reason=reason)
+        events.record(fact, stream=conversation.stream, actor=by)
+        tell(conversation_id, lambda: _RELEASE_TEXTS.get(reason, _RELEASE_TEXTS["transfer"])())
+
+
+def move_to_team(conversation_id: int, *, team_id: int) -> None:
+    """Change the team of a conversation that waits (its queue belongs to another team)."""
+    with transaction.atomic():
+        conversation = _locked(conversation_id)
+        if conversation.status != Status.WAITING:
+            raise errors.ConversationNotWaiting
+        conversation.team_id = team_id
+        conversation.save(update_fields=["team"])
+        _add_customer_to_team(conversation)
+
+
+def close(
+    conversation_id: int,
+    *,
+    by: Actor,
+    now: datetime,
+    reason: CloseReason = CloseReason.RESOLVED,
+    disposition: Disposition | None = None,
+) -> Conversation:
+    """End a conversation. ConversationIsClosed when it is closed already; its visitors may read and rate for a day."""
+    with transaction.atomic():
+        conversation = _locked(conversation_id)
+        if not conversation.is_open:
+            raise errors.ConversationIsClosed
+        if reason == CloseReason.ENDED_BY_CUSTOMER and conversation.first_answer_at is None:
+            reason = CloseReason.ABANDONED
+        conversation.status, conversation.closed_at = Status.CLOSED, now
+        conversation.close_reason, conversation.disposition = reason, disposition
+        conversation.save(update_fields=["status", "closed_at", "close_reason", "disposition"])
+        VisitorSession.objects.filter(conversation=conversation).update(expires_at=now + RATING_PERIOD)
+        fact = ConversationClosed(
+            conversation=conversation_id,
+            agent=conversation.agent_id,
+            reason=reason,
+            disposition=disposition.pk if disposition else None,
+        )
+        events.record(fact, stream=conversation.stream, actor=by)
+        tell(conversation_id, lambda: _("This conversation has ended."))
+        return conversation
+
+
+def rate(conversation_id: int, *, rating: int, comment: str, by: Actor) -> None:
+    """The customer's 1–5 after the end, once."""
+    with transaction.atomic():
+        conversation = _locked(conversation_id)
+        if conversation.is_open:
+            raise errors.NotClosedYet
+        if conversation.rating is not None:
+            raise errors.AlreadyRated
+        conversation.rating, conversation.rating_comment = rating, comment
+        conversation.save(update_fields=["rating", "rating_comment"])
+        events.record(
+            ConversationRated(conversation=conversation_id, rating=rating),
+            stream=conversation.stream,
+            actor=by,
+        )
+
+
+def set_tags(conversation_id: int, *, tags: list[Tag], by: Actor) -> None:
+    with transaction.atomic():
+        conversation = _locked(conversation_id)
+        conversation.tags.set(tags)
+        fact = ConversationTagged(conversation=conversation_id, tags=sorted(tag.pk for tag in tags))
+        events.record(fact, stream=conversation.stream, actor=by)
+
+
+def mark_read(conversation_id: int, *, side: Sender, seq: int) -> int:
+    """Move one side's read mark forward to `seq` at most; returns where it stands."""
+    field = "customer_read_seq" if side == Sender.CUSTOMER else "agent_read_seq"
+    Conversation.objects.filter(id=conversation_id).update(
+        **{field: Greatest(F(field), Least(seq, F("last_seq")))}
+    )
+    return Conversation.objects.values_list(field, flat=True).get(id=conversation_id)
+
+
+def move_to_customer(*, from_customer_id: int, to_customer_id: int) -> None:
+    """After a merge of two customer records."""
+    Conversation.objects.filter(customer_id=from_customer_id).update(customer_id=to_customer_id)
+
+
+def tell(conversation_id: int, text) -> None:
+    """A line of the system, in the language of the inbox, seen by both sides. `text` is called in that language."""
+    language = Inbox.objects.values_list("language", flat=True).get(conversations=conversation_id)
+    with override(language):
+        body = text()
+    messages.send(
+        messages.Draft(
+            conversation_id=conversation_id, sender=Sender.SYSTEM, body=str(body), actor_ref=SYSTEM.actor_ref
+        )
+    )
+
+
+_RELEASE_TEXTS = {
+    "transfer": lambda: _("You are being passed on to a colleague."),
+    "lost": lambda: _("Your agent is gone, we are finding you another. You keep your place in line."),
+}
+
+
+def _locked(conversation_id: int) -> Conversation:
+    found = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id).first()
+    if found is None:
+        raise errors.ConversationNotFound
+    return found
+
+
+def _add_customer_to_team(conversation: Conversation) -> None:
+    conversation.customer.teams.add(conversation.team_id)

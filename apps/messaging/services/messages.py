@@ -1,0 +1,210 @@
+"""Saying something. Messages of concurrent senders share one commit; each gets the next `seq` of its conversation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.core import events
+from apps.core.batching import Batcher
+from apps.core.errors import EMLError
+from apps.users.models import User
+
+from .. import errors, policy
+from ..choices import Sender, Status
+from ..events import MessageSent
+from ..models import Attachment, Conversation, Message, stream
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody wants to say. `user` is the agent; a customer speaks for his conversation's customer."""
+
+    conversation_id: int
+    sender: Sender
+    body: str
+    actor_ref: str
+    user: User | None = None
+    client_msg_id: UUID | None = None
+    attachment_ids: tuple[UUID, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sent:
+    """A stored message. `is_new` is False when it answers a retry."""
+
+    id: int
+    seq: int
+    at: datetime
+    is_new: bool
+
+
+def send(draft: Draft) -> Sent:
+    """Store one message; raises what is wrong with it (ConversationIsClosed, NotYourConversation, …)."""
+    (result,) = append([draft])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def append(drafts: Sequence[Draft]) -> list[Sent | EMLError]:
+    """Store many at once, in one transaction. A draft that is refused gets its error and hurts nobody else.
+
+    Locks the conversations in id order; ordered per conversation as given.
+    """
+    with transaction.atomic():
+        return _Writing(drafts).run()
+
+
+async def send_in_batch(draft: Draft) -> Sent:
+    """`send` for sockets: shares its commit with whoever writes at the same moment."""
+    return await _batcher.submit(draft)
+
+
+_batcher: Batcher[Draft, Sent] = Batcher(append)
+
+
+class _Writing:
+    """One batch inside its transaction: lock, check each draft, write everything in a few statements."""
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        self.drafts = drafts
+        self.now = timezone.now()
+        ids = {draft.conversation_id for draft in drafts}
+        locked = Conversation.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)
+        self.conversations = {conversation.id: conversation for conversation in locked}
+        self.known = self._known_messages()
+        self.members = self._members()
+        self.files = self._files()
+        self.new: list[tuple[Draft, Message, list[Attachment]]] = []
+
+    def run(self) -> list[Sent | EMLError]:
+        results = [self._take(draft) for draft in self.drafts]
+        if self.new:
+            self._write()
+        return [result if isinstance(result, EMLError) else self._sent(*result) for result in results]
+
+    def _take(self, draft: Draft) -> tuple[Message, bool] | EMLError:
+        key = (draft.conversation_id, draft.sender, draft.client_msg_id)
+        if draft.client_msg_id and key in self.known:
+            return self.known[key], False
+        try:
+            conversation = self._allowed(draft)
+        except EMLError as error:
+            return error
+        message = self._next_message(conversation, draft)
+        if draft.client_msg_id:
+            self.known[key] = message
+        self.new.append((draft, message, [self.files.pop(pk) for pk in draft.attachment_ids]))
+        return message, True
+
+    def _is_usable(self, attachment_id: UUID, draft: Draft) -> bool:
+        file = self.files.get(attachment_id)
+        return (
+            file is not None
+            and file.conversation_id == draft.conversation_id
+            and file.uploaded_by == draft.actor_ref
+        )
+
+    def _allowed(self, draft: Draft) -> Conversation:
+        conversation = self.conversations.get(draft.conversation_id)
+        if conversation is None:
+            raise errors.ConversationNotFound
+        if conversation.status == Status.CLOSED and draft.sender != Sender.SYSTEM:
+            raise errors.ConversationIsClosed
+        if draft.user is not None:
+            if (draft.user.pk, conversation.team_id) not in self.members:
+                raise errors.ConversationNotFound
+            if conversation.agent_id != draft.user.pk:
+                raise errors.NotYourConversation
+        if any(not self._is_usable(pk, draft) for pk in draft.attachment_ids):
+            raise errors.AttachmentUnknown
+        policy.check_body(draft.body, has_attachments=bool(draft.attachment_ids))
+        return conversation
+
+    def _next_message(self, conversation: Conversation, draft: Draft) -> Message:
+        conversation.last_seq += 1
+        conversation.last_message_at = self.now
+        conversation.last_sender = draft.sender
+        conversation.preview = policy.preview(draft.body)
+        if draft.sender == Sender.AGENT and conversation.first_answer_at is None:
+            conversation.first_answer_at = self.now
+        return Message(
+            conversation=conversation,
+            seq=conversation.last_seq,
+            sender=draft.sender,
+            user=draft.user,
+            body=draft.body,
+            client_msg_id=draft.client_msg_id,
+            at=self.now,
+        )
+
+    def _write(self) -> None:
+        Message.objects.bulk_create([message for _, message, _ in self.new])
+        self._update_conversations()
+        for _, message, files in self.new:
+            if files:
+                Attachment.objects.filter(id__in=[file.pk for file in files]).update(message=message)
+        events.record_many(
+            events.Entry(
+                MessageSent(conversation=draft.conversation_id, message=message.pk, seq=message.seq),
+                stream(draft.conversation_id),
+                draft.actor_ref,
+                subject=(message, files),
+            )
+            for draft, message, files in self.new
+        )
+
+    def _update_conversations(self) -> None:
+        touched = {message.conversation_id: message.conversation for _, message, _ in self.new}.values()
+        with connection.cursor() as cursor:
+            # psycopg sends these in one pipeline; the ORM's bulk_update would build a CASE per field and row.
+            cursor.executemany(
+                "UPDATE messaging_conversation SET last_seq = %s, last_message_at = %s, last_sender = %s,"
+                " preview = %s, first_answer_at = %s WHERE id = %s",
+                [
+                    (
+                        c.last_seq,
+                        _sql(c.last_message_at),
+                        c.last_sender,
+                        c.preview,
+                        _sql(c.first_answer_at),
+                        c.pk,
+                    )
+                    for c in touched
+                ],
+            )
+
+    def _sent(self, message: Message, is_new: bool) -> Sent:
+        return Sent(id=message.pk, seq=message.seq, at=message.at, is_new=is_new)
+
+    def _known_messages(self) -> dict[tuple[int, str, UUID | None], Message]:
+        ids = {draft.client_msg_id for draft in self.drafts if draft.client_msg_id}
+        if not ids:
+            return {}
+        known = Message.objects.filter(conversation_id__in=list(self.conversations), client_msg_id__in=ids)
+        return {(m.conversation_id, m.sender, m.client_msg_id): m for m in known}
+
+    def _members(self) -> set[tuple[int, int]]:
+        """(user, team) of the agents who write here: rights are checked in the transaction that uses them."""
+        user_ids = {draft.user.pk for draft in self.drafts if draft.user}
+        if not user_ids:
+            return set()
+        return set(User.objects.filter(id__in=user_ids, is_active=True).values_list("id", "teams"))
+
+    def _files(self) -> dict[UUID, Attachment]:
+        ids = {pk for draft in self.drafts for pk in draft.attachment_ids}
+        if not ids:
+            return {}
+        unused = Attachment.objects.select_for_update().filter(id__in=ids, message=None)
+        return {file.pk: file for file in unused}
+
+
+def _sql(value: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(value)

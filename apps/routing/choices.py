@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Chosen(models.TextChoices):
+    """What the agent says about himself; one of the three axes of presence."""
+
+    SIGNED_OUT = "signed_out", _("Signed out")
+    AVAILABLE = "available", _("Available")
+    NOT_READY = "not_ready", _("Not ready")
+
+
+class State(models.TextChoices):
+    """What is displayed and measured, computed from the three axes."""
+
+    SIGNED_OUT = "signed_out", _("Signed out")
+    DISCONNECTED = "disconnected", _("Connection lost")
+    NOT_RESPONDING = "not_responding", _("Not responding")
+    NOT_READY = "not_ready", _("Not ready")
+    ON_CONTACT = "on_contact", _("On contact")
+    OFFERED = "offered", _("Being rung")
+    WRAP_UP = "wrap_up", _("Wrap-up")
+    AVAILABLE = "available", _("Available")
+
+
+class ItemState(models.TextChoices):
+    WAITING = "waiting", _("Waiting")
+    OFFERED = "offered", _("Offered")
+    ACTIVE = "active", _("With an agent")
+    WRAP_UP = "wrap_up", _("Wrap-up")
+    DONE = "done", _("Done")
+
+
+class OfferState(models.TextChoices):
+    OFFERED = "offered", _("Ringing")
+    ACCEPTED = "accepted", _("Accepted")
+    DECLINED = "declined", _("Declined")
+    LAPSED = "lapsed", _("Not answered")
+    CANCELLED = "cancelled", _("Cancelled")

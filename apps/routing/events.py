@@ -1,0 +1,108 @@
+"""What happens while work finds its agent. Those of one conversation are recorded in its stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.core.events import Fact
+
+
+@dataclass(frozen=True)
+class ItemEnqueued(Fact, type="routing.item.enqueued"):
+    conversation: int
+    item: int
+    queue: int
+
+
+@dataclass(frozen=True)
+class ItemMoved(Fact, type="routing.item.moved"):
+    conversation: int
+    item: int
+    from_queue: int
+    to_queue: int
+
+
+@dataclass(frozen=True)
+class ItemBack(Fact, type="routing.item.back"):
+    """An agent no longer has it; it waits again at its old place."""
+
+    conversation: int
+    item: int
+    agent: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class OfferMade(Fact, type="routing.offer.made"):
+    conversation: int
+    offer: int
+    agent: int
+    user: int
+
+
+@dataclass(frozen=True)
+class OfferAccepted(Fact, type="routing.offer.accepted"):
+    conversation: int
+    offer: int
+    agent: int
+    user: int
+
+
+@dataclass(frozen=True)
+class OfferDeclined(Fact, type="routing.offer.declined"):
+    conversation: int
+    offer: int
+    agent: int
+    user: int
+
+
+@dataclass(frozen=True)
+class OfferLapsed(Fact, type="routing.offer.lapsed"):
+    conversation: int
+    offer: int
+    agent: int
+    user: int
+
+
+@dataclass(frozen=True)
+class OfferCancelled(Fact, type="routing.offer.cancelled"):
+    conversation: int
+    offer: int
+    agent: int
+    user: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class WrapUpStarted(Fact, type="routing.wrap_up.started"):
+    conversation: int
+    item: int
+    agent: int
+
+
+@dataclass(frozen=True)
+class WorkFinished(Fact, type="routing.work.finished"):
+    conversation: int
+    item: int
+    agent: int | None
+
+
+@dataclass(frozen=True)
+class WorkReassigned(Fact, type="routing.work.reassigned"):
+    conversation: int
+    item: int
+    agent: int
+
+
+@dataclass(frozen=True)
+class PresenceChanged(Fact, type="routing.presence.changed"):
+    agent: int
+    user: int
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PolicyChanged(Fact, type="routing.policy.changed"):
+    queue: int
+    version: int

@@ -1,0 +1,28 @@
+"""The door for websockets, and for everything in the embedded profile."""
+
+from __future__ import annotations
+
+import os
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "eml.settings")
+http = get_asgi_application()
+
+# Only now may models be imported.
+from django.urls import path  # noqa: E402
+
+from apps.console.consumers import DeskSocket  # noqa: E402
+from apps.core.origins import SameOriginOnly  # noqa: E402
+from apps.messaging.consumers import ChatSocket  # noqa: E402
+
+websocket = URLRouter(
+    [
+        path("ws/chat/", SameOriginOnly(ChatSocket.as_asgi)),
+        path("ws/desk/", SameOriginOnly(AuthMiddlewareStack(DeskSocket.as_asgi), may_lack_origin=True)),
+    ]
+)
+
+application = ProtocolTypeRouter({"http": http, "websocket": websocket})
