@@ -55,6 +55,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
     "core.drain": {"task": "core.drain", "schedule": 5.0, "options": {"expires": 5}},
     "core.clean": {"task": "core.clean", "schedule": 3600.0, "options": {"expires": 3600}},
+    "users.clean": {"task": "users.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "routing.tick": {"task": "routing.tick", "schedule": 1.0, "options": {"expires": 2}},
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

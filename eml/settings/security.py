@@ -82,6 +82,8 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "EML"
+# Administrators make the users, so their addresses need no confirmation before a second factor is set up.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 USERSESSIONS_TRACK_ACTIVITY = False
 # Supervisors and admins need a second factor; the demo alone may do without.
 REQUIRE_MFA = env.flag("EML_REQUIRE_MFA", not EMBEDDED)
@@ -97,11 +99,15 @@ if OIDC_SERVER := env.url("EML_OIDC_SERVER", "", {"https", "http"}):
             "settings": {"server_url": OIDC_SERVER, "fetch_userinfo": True},
         }
     )
+    # Chrome applies form-action to the redirect that follows the form.
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(
+        "{0.scheme}://{0.netloc}".format(urlsplit(OIDC_SERVER))
+    )
 
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "apps.users.lockout.tried_name"
 AXES_RESET_ON_SUCCESS = False
 AXES_CLIENT_IP_CALLABLE = "apps.core.middleware.client_ip"
 AXES_LOCKOUT_CALLABLE = "apps.users.lockout.locked_out"

@@ -1,0 +1,115 @@
+"""`manage.py up`: web, websockets, worker and scheduler in one process; what `make run` starts."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+from celery.beat import EmbeddedService
+from celery.worker import WorkController
+from celery.worker import state as worker_state
+from daphne.server import Server
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.core.realtime import MAX_FRAME_BYTES
+from eml import demo
+from eml.asgi import application
+from eml.celery import app
+
+
+class Command(BaseCommand):
+    help = "Migrate, then serve everything in this one process until Ctrl-C."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._check_port()
+        call_command("migrate", verbosity=0)
+        if settings.DEMO and demo.create_once():
+            self.stdout.write("Demo data created.")
+        self._prepare_celery()
+        worker = _Worker()
+        beat = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
+        worker.start()
+        beat.start()
+        try:
+            self._serve()
+        finally:
+            self.stdout.write("Stopping …")
+            beat.stop()
+            worker.stop()
+
+    @staticmethod
+    def _check_port() -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.HOST, settings.PORT))
+            except OSError as error:
+                raise CommandError(
+                    f"Port {settings.PORT} on {settings.HOST} is not free ({error.strerror}). "
+                    "Stop what uses it, or set EML_PORT."
+                ) from error
+
+    @staticmethod
+    def _prepare_celery() -> None:
+        app.finalize()
+        app.loader.import_default_modules()
+        app.set_current()
+        app.set_default()
+
+    def _serve(self) -> None:
+        Server(
+            application=application,
+            endpoints=[f"tcp:port={settings.PORT}:interface={settings.HOST}"],
+            signal_handlers=True,
+            verbosity=0,
+            websocket_max_message_size=MAX_FRAME_BYTES,
+            websocket_max_frame_size=MAX_FRAME_BYTES,
+            application_close_timeout=2,
+            ready_callable=self._welcome,
+        ).run()
+
+    def _welcome(self) -> None:
+        lines = [
+            "",
+            f"  EML is up at {settings.BASE_URL}/   (Ctrl-C stops it)",
+            "",
+            f"  customers    {settings.BASE_URL}/chat/{demo.INBOX_SLUG}/" if settings.DEMO else "",
+            f"  agents       {settings.BASE_URL}/console/",
+            f"  supervisors  {settings.BASE_URL}/admin/",
+            f"  integrators  {settings.BASE_URL}/api/docs/",
+            "",
+        ]
+        if settings.DEMO:
+            lines += [
+                f"  {login['role']:<12} {login['email']:<18} {login['password']}" for login in demo.LOGINS
+            ] + [""]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+
+class _Worker:
+    """Celery's worker on threads of this process, without its signal handlers."""
+
+    def __init__(self) -> None:
+        self._controller = WorkController(
+            app=app,
+            pool="threads",
+            concurrency=2,
+            hostname="inproc@local",
+            quiet=True,
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        )
+        self._thread = threading.Thread(target=self._controller.start, name="worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        worker_state.should_stop = 0
+        self._thread.join(10)

@@ -1,0 +1,61 @@
+"""What a replay needs in the database: an inbox with its queue, and agents; taken down again afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+
+from django.utils import timezone
+
+from apps.core.events import SYSTEM
+from apps.messaging.models import Disposition, Inbox
+from apps.routing.choices import Chosen
+from apps.routing.models import InboxRoute, Queue
+from apps.routing.services import agents
+from apps.users.models import Team, User
+from apps.users.services import people, tickets, tokens
+
+
+@dataclasses.dataclass
+class Stage:
+    inbox: Inbox
+    disposition: Disposition
+    users: list[User]
+    agent_ids: list[int]
+
+
+def build(*, how_many: int) -> Stage:
+    """An own team, queue, inbox and agents, so that nobody else is disturbed."""
+    key = secrets.token_hex(4)
+    team = Team.objects.create(name=f"Replay {key}")
+    queue = Queue.objects.create(name=f"Replay {key}", slug=f"replay-{key}", team=team, wrap_up_seconds=0)
+    inbox = Inbox.objects.create(name=f"Replay {key}", slug=f"replay-{key}", team=team)
+    InboxRoute.objects.create(inbox=inbox, queue=queue)
+    disposition, _ = Disposition.objects.get_or_create(name="Replayed")
+    users = [
+        people.create(email=f"replay-{key}-{n}@replay.invalid", name=f"Replay {n}", teams=[team], by=SYSTEM)
+        for n in range(how_many)
+    ]
+    return Stage(inbox, disposition, users, [agents.of(user).pk for user in users])
+
+
+def sign_in(stage: Stage) -> None:
+    for user in stage.users:
+        agents.choose(user, chosen=Chosen.AVAILABLE, now=timezone.now(), by=user)
+
+
+def ticket_for(user: User) -> str:
+    return tickets.issue(user, now=timezone.now())
+
+
+def access_token_for(user: User) -> str:
+    return tokens.issue(user).access
+
+
+def take_down(stage: Stage) -> None:
+    """Nobody is left signed in, and the inbox takes nobody in any more; the record stays."""
+    for user in stage.users:
+        agents.choose(user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=user)
+        people.deactivate(user, by=SYSTEM)
+    Inbox.objects.filter(pk=stage.inbox.pk).update(is_active=False)
+    Queue.objects.filter(slug=stage.inbox.slug).update(is_active=False)
