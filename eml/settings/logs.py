@@ -26,5 +26,8 @@ LOGGING = {
         "kombu": {"level": "WARNING"},
         "django_celery_beat": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # The access line tells the status; Django's own warning would repeat it with the address as it was typed.
+        "django.request": {"level": "ERROR"},
+        "django.security": {"level": "ERROR"},
     },
 }
