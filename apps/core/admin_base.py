@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.admin import display, register, site
+from django.contrib.admin import register, site
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import StackedInline, TabularInline
-from unfold.contrib.filters.admin import RangeDateTimeFilter
-from unfold.decorators import action
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.decorators import action, display
+from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
+from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
 
 __all__ = [
+    "DropdownFilter",
     "HistoryAdmin",
+    "InfinitePaginator",
     "ModelAdmin",
+    "PasswordWidget",
     "RangeDateTimeFilter",
     "ReadOnlyAdmin",
+    "SelectWidget",
     "StackedInline",
     "TabularInline",
+    "TextFilter",
     "action",
     "display",
     "register",

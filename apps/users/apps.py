@@ -26,4 +26,6 @@ class UsersConfig(AppConfig):
         # Permissions exist only after the migrations of all apps; this is Django's own hook for that moment.
         post_migrate.connect(roles.after_migrate, dispatch_uid="users.roles")
         authenticator_added.connect(adapters.second_factor_changed, dispatch_uid="users.second_factor_added")
-        authenticator_removed.connect(adapters.second_factor_changed, dispatch_uid="users.second_factor_removed")
+        authenticator_removed.connect(
+            adapters.second_factor_changed, dispatch_uid="users.second_factor_removed"
+        )

@@ -1,0 +1,30 @@
+"""Forms about people: what one may say about oneself."""
+
+from __future__ import annotations
+
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from .models import User
+
+
+def zone_choices() -> list[tuple[str, str]]:
+    """Named places only: "Etc/GMT+2" and "EST5EDT" mislead more than they help."""
+    places = sorted(
+        zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
+    )
+    return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in places)]
+
+
+class ProfileForm(forms.ModelForm):
+    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"), choices=zone_choices, help_text=_("Times are shown to you as they are there.")
+    )
+
+    class Meta:
+        model = User
+        fields = ["name", "language", "time_zone"]
