@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
 
+from apps.core.events import SYSTEM
+from apps.messaging.models import Conversation, Inbox
+from apps.messaging.services import conversations
+from apps.routing.choices import Chosen
+from apps.routing.models import (
+    Agent,
+    AgentSkill,
+    InboxRoute,
+    Item,
+    Need,
+    NotReadyReason,
+    Offer,
+    PriorityLevel,
+    Queue,
+    Skill,
+    Step,
+)
+from apps.routing.services import agents, offers, queueing
 from apps.users.choices import Role
 from apps.users.models import Customer, Team, User
 
@@ -36,3 +57,100 @@ def make_customer(teams: Iterable[Team] = (), **fields: Any) -> Customer:
     customer = Customer.objects.create(**{"name": f"Customer {next(_numbers)}"} | fields)
     customer.teams.set(teams)
     return customer
+
+
+# Routing
+
+
+def make_queue(
+    steps: Iterable[tuple[int, dict[str, int]] | tuple[int, dict[str, int], bool]] = (),
+    *,
+    team: Team | None = None,
+    levels: dict[str, int] | None = None,
+    **fields: Any,
+) -> Queue:
+    """A queue; steps are (after, {skill: level}) or (after, {skill: level}, if_nobody). No wrap-up unless named."""
+    number = next(_numbers)
+    fields = {"name": f"Queue {number}", "slug": f"queue-{number}", "wrap_up_seconds": 0} | fields
+    queue = Queue.objects.create(team=team or make_team(), **fields)
+    for after, needs, *rest in steps:
+        step = Step.objects.create(queue=queue, after=after, if_nobody=bool(rest and rest[0]))
+        for name, level in needs.items():
+            Need.objects.create(step=step, skill=make_skill(name), level=level)
+    for name, credit in (levels or {}).items():
+        PriorityLevel.objects.create(queue=queue, name=name, credit=credit)
+    return queue
+
+
+def make_skill(name: str) -> Skill:
+    return Skill.objects.get_or_create(name=name)[0]
+
+
+def make_agent(
+    team: Team | None = None,
+    *,
+    user: User | None = None,
+    skills: dict[str, int] | None = None,
+    chosen: Chosen = Chosen.AVAILABLE,
+    idle: int = 0,
+    **fields: Any,
+) -> Agent:
+    """An agent of this team who is signed in and free for `idle` seconds, unless the test says otherwise."""
+    user = user or make_user(teams=[team] if team else [])
+    now = timezone.now()
+    present_until = None if chosen == Chosen.SIGNED_OUT else now + agents.LEASE
+    fields = {"present_until": present_until, "free_since": now - timedelta(seconds=idle)} | fields
+    agent, _ = Agent.objects.update_or_create(user=user, defaults={"chosen": chosen, **fields})
+    for name, level in (skills or {}).items():
+        AgentSkill.objects.create(agent=agent, skill=make_skill(name), level=level)
+    with transaction.atomic():
+        agents.restate(agents.lock(agent.pk), now=now, by=SYSTEM)
+    return agent
+
+
+def make_reason(name: str = "Lunch") -> NotReadyReason:
+    return NotReadyReason.objects.get_or_create(name=name)[0]
+
+
+def make_inbox(team: Team | None = None, *, queue: Queue | None = None, **fields: Any) -> Inbox:
+    """An inbox, with the way into a queue if one is named."""
+    number = next(_numbers)
+    team = team or (queue.team if queue else make_team())
+    inbox = Inbox.objects.create(
+        **{"name": f"Inbox {number}", "slug": f"inbox-{number}", "team": team} | fields
+    )
+    if queue:
+        InboxRoute.objects.create(inbox=inbox, queue=queue)
+    return inbox
+
+
+def make_conversation(inbox: Inbox, *, waited: int = 0, customer: Customer | None = None) -> Conversation:
+    """A conversation whose customer wrote `waited` seconds ago."""
+    now = timezone.now() - timedelta(seconds=waited)
+    return conversations.start(inbox, customer=customer or make_customer(), body="Hello", now=now)
+
+
+def put_in_line(queue: Queue, *, waited: int = 0, credit: int = 0, customer: Customer | None = None) -> Item:
+    """A customer who waits in this queue for `waited` seconds."""
+    route = queue.routes.select_related("inbox").first()
+    inbox = route.inbox if route else make_inbox(queue=queue)
+    conversation = make_conversation(inbox, waited=waited, customer=customer)
+    item = queueing.enqueue(conversation.pk, now=timezone.now())
+    if credit:
+        item.credit, item.line_key = credit, item.line_key - credit
+        item.save(update_fields=["credit", "line_key"])
+    return item
+
+
+def ring(item: Item, agent: Agent) -> Offer:
+    """This agent is rung for this item, whatever the policy says."""
+    with transaction.atomic():
+        offer = offers.make(item, agent=agents.lock(agent.pk), now=timezone.now())
+    assert offer is not None, "the agent takes nothing, or the item does not wait"
+    return offer
+
+
+def hand_to(item: Item, agent: Agent) -> Item:
+    """This agent has accepted this item."""
+    offers.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
+    return Item.objects.get(pk=item.pk)

@@ -39,3 +39,7 @@ class OfferState(models.TextChoices):
     DECLINED = "declined", _("Declined")
     LAPSED = "lapsed", _("Not answered")
     CANCELLED = "cancelled", _("Cancelled")
+
+
+# What takes units of an agent, besides live offers.
+HELD = (ItemState.ACTIVE, ItemState.WRAP_UP)

@@ -35,14 +35,24 @@ class AgentNotThere(Conflict):
     detail = _("This agent is not signed in.")
 
 
+class AgentNotAvailable(Conflict):
+    code = "agent_not_available"
+    detail = _("This agent takes nothing at the moment.")
+
+
+class CapacityTooLow(Conflict):
+    code = "capacity_too_low"
+    detail = _("This agent has work of %(load)s units in hand. Lower the capacity when he has less.")
+
+
 class AgentNotInTeam(Invalid):
     code = "agent_not_in_team"
     detail = _("This agent is not in the team of the conversation.")
 
 
-class NotWithAnAgent(Conflict):
-    code = "not_with_an_agent"
-    detail = _("No agent has this conversation.")
+class InOtherHands(Conflict):
+    code = "in_other_hands"
+    detail = _("Somebody else is moving this conversation at the same moment. Look where it is now.")
 
 
 class NotInLine(Conflict):
@@ -58,3 +68,14 @@ class NotInWrapUp(Conflict):
 class ReasonRequired(Invalid):
     code = "reason_required"
     detail = _("Say why: choose a not-ready reason.")
+
+
+class QueueSwitchedOff(Invalid):
+    code = "queue_switched_off"
+    detail = _("This queue is switched off.")
+
+
+class PolicyInvalid(Invalid):
+    """`fields[""]` would say nothing about a policy that is wrong as a whole: the detail holds all sentences."""
+
+    code = "policy_invalid"

@@ -96,10 +96,13 @@ class WorkReassigned(Fact, type="routing.work.reassigned"):
 
 @dataclass(frozen=True)
 class PresenceChanged(Fact, type="routing.presence.changed"):
+    """The displayed state, or what the agent says about himself (`chosen`), is another now."""
+
     agent: int
     user: int
     state: str
     reason: str
+    chosen: str
 
 
 @dataclass(frozen=True)

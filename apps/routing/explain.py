@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 from apps.routing.policy import Agent, Decision, Item, Queue, Step, consider, effective_queue
@@ -65,6 +66,42 @@ class Explanation:
         }
 
 
+class Explainer:
+    """Explains the decisions of one call of `decide`, one after the other, by the world that call saw.
+
+    What they have in common (who is where, which steps are open for whom) is looked up once.
+    """
+
+    def __init__(
+        self, now: int, queues: Mapping[int, Queue], items: Iterable[Item], agents: Collection[Agent]
+    ) -> None:
+        self._now = now
+        self._agents = {agent.id: agent for agent in agents}
+        self._waiting = {item.id: item for item in items}
+        used = {item.queue for item in self._waiting.values()}
+        self._queues = {number: effective_queue(queues[number], agents) for number in used}
+        self._room = {agent.id: agent.free for agent in agents}
+
+    def explain(self, decision: Decision) -> Explanation:
+        """Why this agent, at this point; then its units count as given away."""
+        item = self._waiting[decision.item]
+        queue = self._queues[item.queue]
+        chosen = self._agents[decision.agent]
+        reasons = (
+            _obstacle(self._now, queue, item, agent, self._room[agent.id])
+            or _comparison(self._now, queue, item, agent, chosen, decision)
+            for agent in self._agents.values()
+            if agent is not chosen
+        )
+        nearest = tuple(nsmallest(SHOWN, reasons, key=_nearness))
+        self.give_away(decision)
+        return Explanation(decision, queue.version, self._now, nearest)
+
+    def give_away(self, decision: Decision) -> None:
+        """Its units are gone for all later decisions."""
+        self._room[decision.agent] -= self._queues[self._waiting[decision.item].queue].units
+
+
 def explain(
     now: int,
     queues: Mapping[int, Queue],
@@ -75,20 +112,10 @@ def explain(
     earlier: Iterable[Decision] = (),
 ) -> Explanation:
     """Explain a decision by the world ``decide`` saw and what it had decided ``earlier`` in the same call."""
-    waiting = {item.id: item for item in items}
-    item = waiting[decision.item]
-    queue = effective_queue(queues[item.queue], agents)
-    room = {agent.id: agent.free for agent in agents}
+    explainer = Explainer(now, queues, items, agents)
     for done in earlier:
-        room[done.agent] -= queues[waiting[done.item].queue].units
-    chosen = next(agent for agent in agents if agent.id == decision.agent)
-    reasons = (
-        _obstacle(now, queue, item, agent, room[agent.id])
-        or _comparison(now, queue, item, agent, chosen, decision)
-        for agent in agents
-        if agent is not chosen
-    )
-    return Explanation(decision, queue.version, now, tuple(sorted(reasons, key=_nearness)[:SHOWN]))
+        explainer.give_away(done)
+    return explainer.explain(decision)
 
 
 def _nearness(reason: Reason) -> tuple[int, int, int]:
@@ -151,12 +178,14 @@ def _say_gap(params: Params, where: str) -> str:
 
 
 def _say_missing(params: Params) -> list[str]:
-    return [
-        f"kept for agent {skill.removeprefix('agent:')}"
-        if skill.startswith("agent:")
-        else f"{skill} {level} < {minimum}"
-        for skill, level, minimum in params["missing"]
-    ]
+    return [_say_need(*need) for need in params["missing"]]
+
+
+def _say_need(skill: str, level: int, minimum: int) -> str:
+    """Implicit skills are no words for people: they stand for one agent, or for the members of a team."""
+    if skill.startswith("agent:"):
+        return "kept for another agent"
+    return "not in the team" if skill.startswith("team:") else f"{skill} {level} < {minimum}"
 
 
 _SENTENCES: dict[str, Callable[[Params, Clock], str]] = {

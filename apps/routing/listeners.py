@@ -6,6 +6,7 @@ from apps.core.events import listen
 from apps.core.models import Event
 from apps.core.realtime import Frame, conversation_group, publish, user_group
 
+from . import selectors
 from .events import (
     ItemBack,
     ItemEnqueued,
@@ -17,9 +18,10 @@ from .events import (
     OfferMade,
     PresenceChanged,
     WorkFinished,
+    WorkReassigned,
     WrapUpStarted,
 )
-from .models import Agent
+from .models import Agent, Item
 
 
 @listen(OfferMade)
@@ -38,6 +40,31 @@ def tell_customer(event: Event) -> None:
     publish(conversation_group(event.payload["conversation"]), {"type": Frame.QUEUE_CHANGED})
 
 
+@listen(OfferAccepted, WorkReassigned, ItemMoved)
+def tell_those_behind(event: Event) -> None:
+    """Somebody left the line: the next ones moved up."""
+    _tell_line(event.payload.get("from_queue") or _queue_of(event))
+
+
+@listen(WorkFinished)
+def tell_those_behind_who_left(event: Event) -> None:
+    if event.payload["agent"] is None:
+        _tell_line(_queue_of(event))
+
+
+def _queue_of(event: Event) -> int | None:
+    return (
+        Item.objects.values_list("queue_id", flat=True)
+        .filter(conversation=event.payload["conversation"])
+        .first()
+    )
+
+
+def _tell_line(queue_id: int | None) -> None:
+    for conversation_id in selectors.next_in_line(queue_id) if queue_id else ():
+        publish(conversation_group(conversation_id), {"type": Frame.QUEUE_CHANGED})
+
+
 @listen(WrapUpStarted, WorkFinished)
 def tell_agent(event: Event) -> None:
     user_id = Agent.objects.values_list("user_id", flat=True).filter(pk=event.payload["agent"]).first()
@@ -52,9 +79,6 @@ def tell_agent(event: Event) -> None:
 
 @listen(PresenceChanged)
 def show_presence(event: Event) -> None:
-    frame = {
-        "type": Frame.PRESENCE_CHANGED,
-        "state": event.payload["state"],
-        "reason": event.payload["reason"],
-    }
+    names = ("state", "reason", "chosen")
+    frame = {"type": Frame.PRESENCE_CHANGED} | {name: event.payload[name] for name in names}
     publish(user_group(event.payload["user"]), frame)

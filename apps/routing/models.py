@@ -16,7 +16,7 @@ from simple_history.models import HistoricalRecords
 from apps.messaging.models import Conversation, Inbox
 from apps.users.models import Team
 
-from .choices import Chosen, ItemState, OfferState, State
+from .choices import HELD, Chosen, ItemState, OfferState, State
 
 LEVELS = [MinValueValidator(0), MaxValueValidator(5)]
 
@@ -52,7 +52,7 @@ class NotReadyReason(models.Model):
 
 
 class Queue(models.Model):
-    """A policy: which agents may take what waits here, and how the best one is found. All weights are seconds of waiting."""
+    """A policy: which agents may take what waits here, and who of them is best. All weights are seconds of waiting."""
 
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("key"), unique=True)
@@ -109,7 +109,13 @@ class Queue(models.Model):
     )
     # Raised with every change of the policy; each decision names the version it used.
     version = models.PositiveIntegerField(_("policy version"), default=1, editable=False)
-    is_active = models.BooleanField(_("active"), default=True)
+    is_active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_(
+            "Off: nothing new is sent here by inboxes or colleagues; what waits here is still answered."
+        ),
+    )
     history = HistoricalRecords()
 
     class Meta:
@@ -165,7 +171,11 @@ class PriorityLevel(models.Model):
     MOST = 16
 
     queue = models.ForeignKey(Queue, models.CASCADE, related_name="levels", verbose_name=_("queue"))
-    name = models.SlugField(_("name"), max_length=50)
+    name = models.SlugField(
+        _("name"),
+        max_length=50,
+        help_text=_("For customers whose attribute “priority” says it."),
+    )
     credit = models.PositiveIntegerField(
         _("credit"), default=0, help_text=_("Seconds of waiting given at the start.")
     )
@@ -302,9 +312,13 @@ class ItemQuerySet(models.QuerySet):
     def waiting(self) -> ItemQuerySet:
         return self.filter(state=ItemState.WAITING)
 
+    def in_line(self) -> ItemQuerySet:
+        """Waiting, or being offered: whoever is rung for may still decline, and then nobody has moved up."""
+        return self.filter(state__in=[ItemState.WAITING, ItemState.OFFERED])
+
     def held(self) -> ItemQuerySet:
         """What takes units of an agent (besides live offers)."""
-        return self.filter(state__in=[ItemState.ACTIVE, ItemState.WRAP_UP])
+        return self.filter(state__in=HELD)
 
 
 class Item(models.Model):
@@ -333,7 +347,15 @@ class Item(models.Model):
         verbose_name = _("waiting item")
         verbose_name_plural = _("waiting items")
         indexes = [
-            models.Index(fields=["queue", "line_key", "id"], condition=Q(state="waiting"), name="item_line"),
+            models.Index(
+                fields=["queue", "line_key", "id"],
+                condition=Q(state__in=["waiting", "offered"]),
+                name="item_line",
+            ),
+            # One lane: the items of a queue that age alike, oldest first.
+            models.Index(
+                fields=["queue", "credit", "at", "id"], condition=Q(state="waiting"), name="item_lane"
+            ),
             models.Index(fields=["agent"], condition=Q(state__in=["active", "wrap_up"]), name="item_held"),
             models.Index(fields=["wrap_until"], condition=Q(state="wrap_up"), name="item_wrap_up_end"),
         ]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from apps.users.choices import Role
 from apps.users.models import User
 
-from .choices import ItemState
-from .models import Agent, Decision, Item, Offer, Queue
+from . import presence_policy
+from .choices import HELD, Chosen, ItemState, OfferState, State
+from .models import Agent, AgentSkill, Decision, Item, Offer, PresenceInterval, Queue
+
+# Whoever is further behind learns his place when his page asks again.
+NEXT_TOLD = 20
+
+
+# Queues
 
 
 def queues_visible_to(user: User) -> QuerySet[Queue]:
@@ -21,13 +32,145 @@ def queues_visible_to(user: User) -> QuerySet[Queue]:
     return Queue.objects.filter(team_id__in=user.teams.values("id"))
 
 
+def with_line(queues: QuerySet[Queue], *, now: datetime) -> QuerySet[Queue]:
+    """Adds `waiting`, `waiting_since` (of whoever is in line longest), `agents_signed_in` and `agents_available`."""
+    return queues.annotate(
+        waiting=_of_line(Count("id")),
+        waiting_since=Subquery(_line_of_queue().values("queue").annotate(value=Min("at")).values("value")),
+        agents_signed_in=_of_team(now),
+        agents_available=_of_team(now, chosen=Chosen.AVAILABLE, is_not_responding=False),
+    )
+
+
+def _line_of_queue() -> QuerySet[Item]:
+    return Item.objects.in_line().filter(queue=OuterRef("pk")).order_by()
+
+
+def _of_line(figure: Count) -> Coalesce:
+    return Coalesce(Subquery(_line_of_queue().values("queue").annotate(value=figure).values("value")), 0)
+
+
+def _of_team(now: datetime, **states: object) -> Coalesce:
+    here = Agent.objects.connected(now).filter(user__is_active=True, user__teams=OuterRef("team"), **states)
+    figures = here.order_by().values("user__teams").annotate(value=Count("id", distinct=True)).values("value")
+    return Coalesce(Subquery(figures, output_field=IntegerField()), 0)
+
+
+def is_staffed(queue: Queue, *, now: datetime) -> bool:
+    """Whether anybody of the queue's team is signed in."""
+    return Agent.objects.connected(now).filter(user__teams=queue.team_id, user__is_active=True).exists()
+
+
+# The line
+
+
+def position(item: Item) -> int | None:
+    """1 for the next one; None when it does not wait in line (any more)."""
+    if item.state not in (ItemState.WAITING, ItemState.OFFERED):
+        return None
+    before = Q(line_key__lt=item.line_key) | Q(line_key=item.line_key, id__lt=item.pk)
+    return Item.objects.in_line().filter(before, queue_id=item.queue_id).count() + 1
+
+
+def next_in_line(queue_id: int) -> list[int]:
+    """The conversations at the head of a queue's line."""
+    line = Item.objects.waiting().filter(queue=queue_id).order_by("line_key", "id")
+    return list(line.values_list("conversation_id", flat=True)[:NEXT_TOLD])
+
+
+def items_visible_to(user: User) -> QuerySet[Item]:
+    """What waits, rings or is worked on in the teams of this user; administrators see all."""
+    items = Item.objects.exclude(state=ItemState.DONE)
+    if user.has_role(Role.ADMIN):
+        return items
+    if not user.has_role(Role.AGENT):
+        return items.none()
+    return items.filter(conversation__team__in=user.teams.values("id"))
+
+
+# People
+
+
 def agents_visible_to(user: User) -> QuerySet[Agent]:
-    """Oneself; supervisors their teams; administrators all."""
+    """Oneself; supervisors also the members of their teams; administrators all."""
     if user.has_role(Role.ADMIN):
         return Agent.objects.all()
-    if user.has_role(Role.SUPERVISOR):
-        return Agent.objects.filter(user__teams__in=user.teams.values("id")).distinct()
-    return Agent.objects.filter(user=user)
+    if not user.has_role(Role.SUPERVISOR):
+        return Agent.objects.filter(user=user)
+    members = User.teams.through.objects.filter(team__in=user.teams.values("id")).values("user_id")
+    return Agent.objects.filter(Q(user=user) | Q(user__in=members))
+
+
+def with_presence(agents: QuerySet[Agent]) -> QuerySet[Agent]:
+    """Ready for `presence_of`: what each has in hand, and since when he is in his state, in a constant number of
+    queries."""
+    current = Prefetch("intervals", PresenceInterval.objects.filter(ended_at=None), to_attr="current")
+    skills = Prefetch("levels", AgentSkill.objects.select_related("skill").order_by("skill__name"))
+    return (
+        agents.select_related("user", "reason")
+        .prefetch_related(current, skills, "user__teams")
+        .annotate(
+            active=_held_in(ItemState.ACTIVE), wrapping_up=_held_in(ItemState.WRAP_UP), offered=_live_offers()
+        )
+    )
+
+
+def _held_in(state: ItemState) -> Coalesce:
+    held = Item.objects.filter(agent=OuterRef("pk"), state=state).order_by().values("agent")
+    return Coalesce(Subquery(held.annotate(value=Count("id")).values("value")), 0)
+
+
+def _live_offers() -> Coalesce:
+    live = Offer.objects.filter(agent=OuterRef("pk"), state=OfferState.OFFERED).order_by().values("agent")
+    return Coalesce(Subquery(live.annotate(value=Count("id")).values("value")), 0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Presence:
+    """What is displayed of an agent: the state, its reason, and since when (None: never signed in)."""
+
+    state: State
+    reason: str
+    since: datetime | None
+
+
+def presence_of(agent: Agent, *, now: datetime) -> Presence:
+    """Of an agent from `with_presence`. True at `now`, also when the sweep has not yet seen a lost connection."""
+    state = presence_policy.displayed(
+        chosen=agent.chosen,
+        is_connected=agent.present_until is not None and agent.present_until > now,
+        is_not_responding=agent.is_not_responding,
+        active=agent.active,
+        offered=agent.offered,
+        wrapping_up=agent.wrapping_up,
+    )
+    reason = agent.reason.name if agent.reason and state == State.NOT_READY else ""
+    interval = next(iter(agent.current), None)
+    since = interval.started_at if interval and interval.state == state else agent.present_until
+    return Presence(state, reason, since)
+
+
+def held_by(agents: Iterable[Agent]) -> dict[int, list[Item]]:
+    """What each of these agents works on, wraps up or is rung for (agent id → items), in two queries."""
+    ids, held = [agent.pk for agent in agents], defaultdict(list)
+    related = ("conversation__customer", "queue")
+    for item in Item.objects.filter(state__in=HELD, agent__in=ids).select_related(*related).order_by("id"):
+        held[item.agent_id].append(item)
+    ringing = (
+        Offer.objects.live().filter(agent__in=ids).select_related(*(f"item__{name}" for name in related))
+    )
+    for offer in ringing.order_by("id"):
+        held[offer.agent_id].append(offer.item)
+    return held
+
+
+def agents_to_hand_to(item: Item, *, now: datetime) -> QuerySet[Agent]:
+    """Signed-in members of the conversation's team, those with most room first."""
+    team = Agent.objects.connected(now).filter(user__is_active=True, user__teams=item.conversation.team_id)
+    return team.select_related("user", "reason").order_by(F("load") - F("capacity"), "user__name")
+
+
+# Offers and decisions
 
 
 def live_offers_of(user: User) -> QuerySet[Offer]:
@@ -40,14 +183,38 @@ def decisions_of(conversation_id: int) -> QuerySet[Decision]:
     return rows.select_related("agent__user", "queue", "offer").order_by("-id")
 
 
-def position(item: Item) -> int | None:
-    """1 for the next one; None when it does not wait in line (any more)."""
-    if item.state not in (ItemState.WAITING, ItemState.OFFERED):
-        return None
-    before = Q(line_key__lt=item.line_key) | Q(line_key=item.line_key, id__lt=item.pk)
-    return Item.objects.waiting().filter(before, queue_id=item.queue_id).count() + 1
+def decisions_visible_to(user: User) -> QuerySet[Decision]:
+    if user.has_role(Role.ADMIN):
+        return Decision.objects.all()
+    if not user.has_role(Role.AGENT):
+        return Decision.objects.none()
+    return Decision.objects.filter(item__conversation__team__in=user.teams.values("id"))
 
 
-def is_staffed(queue: Queue, *, now: datetime) -> bool:
-    """Whether anybody of the queue's team is signed in."""
-    return Agent.objects.connected(now).filter(user__teams=queue.team_id, user__is_active=True).exists()
+@dataclasses.dataclass(frozen=True, slots=True)
+class Other:
+    """Somebody who was not chosen, and why. A score only if he could have had it."""
+
+    agent: int
+    agent_name: str
+    score: int | None
+    reason: str
+
+
+def others_of(decisions: Iterable[Decision]) -> dict[int, list[Other]]:
+    """The reasons of everybody else, with names, for each decision (its id → others); one query for all of them."""
+    decisions = list(decisions)
+    ids = {agent for decision in decisions for agent, _score, _reason in decision.others}
+    names = {row.pk: str(row) for row in Agent.objects.filter(id__in=ids).select_related("user")}
+    return {
+        decision.pk: [
+            Other(agent, names.get(agent, "–"), score, text) for agent, score, text in decision.others
+        ]
+        for decision in decisions
+    }
+
+
+def outcome_of(decision: Decision) -> str:
+    """What became of it, in words; the offer may have been made to somebody who was gone at once."""
+    offer = getattr(decision, "offer", None)
+    return str(offer.get_state_display()) if offer else "–"

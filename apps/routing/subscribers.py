@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
-
 from apps.core.events import subscribe
 from apps.core.models import Event
 from apps.messaging.events import ConversationClosed, ConversationStarted
-from apps.messaging.models import Conversation
+from apps.users.events import UserDeactivated, UserRoleChanged, UserTeamsChanged
 
+from .choices import Chosen
 from .events import (
     ItemBack,
     ItemEnqueued,
@@ -16,33 +15,42 @@ from .events import (
     OfferCancelled,
     OfferDeclined,
     OfferLapsed,
+    PolicyChanged,
     PresenceChanged,
     WorkFinished,
 )
-from .services import queueing, router, work
+from .services import clock, leaving, queueing, router, work
 
 
 @subscribe(ConversationStarted)
 def enqueue(event: Event) -> None:
-    conversation = Conversation.objects.get(pk=event.payload["conversation"])
-    if conversation.is_open:
-        queueing.enqueue(conversation, now=timezone.now())
+    queueing.enqueue(event.payload["conversation"], now=clock.now())
 
 
 @subscribe(ConversationClosed)
 def follow_close(event: Event) -> None:
-    work.conversation_closed(event.payload["conversation"], now=timezone.now())
+    work.conversation_closed(event.payload["conversation"], now=clock.now())
+
+
+@subscribe(UserDeactivated, UserRoleChanged)
+def follow_user(event: Event) -> None:
+    leaving.follow_user(event.payload["user"], now=clock.now())
+
+
+@subscribe(UserTeamsChanged)
+def follow_teams(event: Event) -> None:
+    leaving.follow_teams(event.payload["user"], removed=event.payload["removed"], now=clock.now())
 
 
 @subscribe(
-    ItemEnqueued,
-    ItemBack,
-    ItemMoved,
-    OfferDeclined,
-    OfferLapsed,
-    OfferCancelled,
-    WorkFinished,
-    PresenceChanged,
+    ItemEnqueued, ItemBack, ItemMoved, OfferDeclined, OfferLapsed, OfferCancelled, WorkFinished, PolicyChanged
 )
 def decide_again(event: Event) -> None:
-    router.run(now=timezone.now())
+    router.run(now=clock.now())
+
+
+@subscribe(PresenceChanged)
+def decide_for_agent(event: Event) -> None:
+    """Only who takes something can change a decision."""
+    if event.payload["chosen"] == Chosen.AVAILABLE:
+        router.run(now=clock.now())

@@ -57,5 +57,6 @@ CELERY_BEAT_SCHEDULE = {
     "core.clean": {"task": "core.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "users.clean": {"task": "users.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "routing.tick": {"task": "routing.tick", "schedule": 1.0, "options": {"expires": 2}},
+    "routing.heal": {"task": "routing.heal", "schedule": 5.0, "options": {"expires": 5}},
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given, settings
 
-from apps.routing.explain import AHEAD, BEHIND, CODES, LEVEL, explain
+from apps.routing.explain import AHEAD, BEHIND, CODES, LEVEL, Explainer, explain
 from apps.routing.policy import consider, decide
 from tests.routing.worlds import NOW, agent, item, queue, step, worlds
 
@@ -91,8 +91,14 @@ def test_every_missing_skill_of_the_widest_open_step_is_named():
 def test_item_kept_for_one_agent_says_so():
     preferred = queue(step(0, {"agent:42": 1}), step(30, {"care": 1}, if_nobody=True))
     assert sentences(preferred, item(1), [agent(42), agent(7)]) == {
-        7: "kept for agent 42, opens in 30 s",
+        7: "kept for another agent, opens in 30 s",
     }
+
+
+def test_who_is_not_in_the_team_of_the_queue_is_told_so():
+    members = queue(step(0, {"care": 1, "team:5": 1}))
+    agents = [agent(1, skills={"care": 1, "team:5": 1}), agent(2), agent(3, skills={})]
+    assert sentences(members, item(1), agents) == {2: "not in the team", 3: "care 0 < 1, not in the team"}
 
 
 def test_step_opened_because_nobody_is_there_is_not_announced_as_closed():
@@ -162,3 +168,11 @@ def test_every_decision_is_explained_and_nobody_was_ahead(world):
             assert (reason.score is not None) == (reason.code in (LEVEL, BEHIND))
             assert reason.score is None or reason.score <= decision.score
             assert reason.sentence()
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds())
+def test_explaining_one_after_the_other_is_explaining_each_with_the_earlier_ones(world):
+    decisions, explainer = decide(*world), Explainer(*world)
+    for number, decision in enumerate(decisions):
+        assert explainer.explain(decision) == explain(*world, decision, earlier=decisions[:number])

@@ -1,4 +1,7 @@
-"""Presence of agents: what they choose, whether they are connected, what they are doing; and their capacity."""
+"""Presence of agents: what they choose, whether they are connected, what they are doing; and their capacity.
+
+Everything about one agent is written under the lock of his row. Several agents are locked in the order of their ids.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from apps.core import events
@@ -14,9 +17,9 @@ from apps.core.events import SYSTEM, Actor
 from apps.users.models import User
 
 from .. import errors, presence_policy
-from ..choices import Chosen, ItemState, OfferState, State
+from ..choices import Chosen, ItemState, State
 from ..events import PresenceChanged
-from ..models import Agent, NotReadyReason, Offer, PresenceInterval
+from ..models import Agent, NotReadyReason, PresenceInterval
 
 # Three missed heartbeats: a dead laptop is noticed within half a minute.
 LEASE = timedelta(seconds=30)
@@ -29,100 +32,183 @@ def of(user: User) -> Agent:
     return Agent.objects.get_or_create(user=user)[0]
 
 
+def lock(agent_id: int) -> Agent:
+    """The agent's row, locked. Nothing is joined: a join would show related rows as they were before the wait."""
+    return Agent.objects.select_for_update(no_key=True).get(pk=agent_id)
+
+
+def lock_if_free(agent_id: int) -> Agent | None:
+    """For sweeps, which come again in a second: None when somebody else works on this agent."""
+    return Agent.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=agent_id).first()
+
+
+def lock_many(agent_ids: Iterable[int]) -> dict[int, Agent]:
+    """Several agents, locked in id order, so that two claimers cannot deadlock."""
+    rows = Agent.objects.filter(id__in=set(agent_ids)).order_by("id").select_for_update(no_key=True)
+    return {agent.pk: agent for agent in rows}
+
+
 def choose(
     user: User, *, chosen: Chosen, now: datetime, by: Actor, reason: NotReadyReason | None = None
 ) -> Agent:
     """Set what the agent says about himself; being available also ends "not responding". Renews his lease.
 
-    Signing out or going not ready cancels what rings at him (nobody is blamed); signing out needs no reason.
+    Going not ready or signing out withdraws what rings at him (nobody is blamed). Signing out also puts his work back
+    in line and ends his wrap-ups. ReasonRequired without a reason for being not ready.
     """
-    from . import offers
+    from . import leaving
 
     if chosen == Chosen.NOT_READY and reason is None:
         raise errors.ReasonRequired
     with transaction.atomic():
         agent = lock(of(user).pk)
-        agent.chosen, agent.reason = chosen, reason if chosen == Chosen.NOT_READY else None
-        if chosen == Chosen.AVAILABLE:
-            agent.is_not_responding = False
-        agent.present_until = None if chosen == Chosen.SIGNED_OUT else now + LEASE
-        agent.save(update_fields=["chosen", "reason", "is_not_responding", "present_until"])
-        if chosen != Chosen.AVAILABLE:
-            offers.cancel_all_of(agent, reason="agent_left", by=by, now=now)
-        restate(agent, now=now, by=by)
+        has_chosen = (agent.chosen, agent.reason_id) != (chosen, reason.pk if reason else None)
+        _write_choice(agent, chosen=chosen, reason=reason, now=now)
+        if chosen == Chosen.SIGNED_OUT:
+            leaving.leave_everything(agent, reason="signed_out", by=by, now=now)
+        elif chosen == Chosen.NOT_READY:
+            leaving.leave_offers(agent, reason="agent_left", by=by, now=now)
+        restate(agent, now=now, by=by, has_chosen=has_chosen)
+        return agent
+
+
+def _write_choice(agent: Agent, *, chosen: Chosen, reason: NotReadyReason | None, now: datetime) -> None:
+    if chosen == Chosen.AVAILABLE and (agent.chosen != chosen or agent.is_not_responding):
+        # Idle is who could have taken something: a night or a lunch break does not count.
+        agent.free_since = now
+    if chosen == Chosen.AVAILABLE:
+        agent.is_not_responding = False
+    agent.chosen = chosen
+    agent.reason = reason if chosen == Chosen.NOT_READY else None
+    agent.present_until = None if chosen == Chosen.SIGNED_OUT else now + LEASE
+    agent.save(update_fields=["chosen", "reason", "is_not_responding", "present_until", "free_since"])
+
+
+def set_not_ready(agent_id: int, *, reason: NotReadyReason, now: datetime, by: Actor) -> Agent:
+    """A supervisor pauses an agent who is signed in; his lease stays his own. AgentNotThere when he is not."""
+    from . import leaving
+
+    with transaction.atomic():
+        agent = lock(agent_id)
+        if agent.chosen == Chosen.SIGNED_OUT:
+            raise errors.AgentNotThere
+        agent.chosen, agent.reason = Chosen.NOT_READY, reason
+        agent.save(update_fields=["chosen", "reason"])
+        leaving.leave_offers(agent, reason="agent_left", by=by, now=now)
+        restate(agent, now=now, by=by, has_chosen=True)
+        return agent
+
+
+def set_capacity(agent_id: int, *, capacity: int, by: Actor) -> Agent:
+    """How many units he may hold. CapacityTooLow while he holds more than that."""
+    with transaction.atomic():
+        agent = lock(agent_id)
+        if capacity < agent.load:
+            raise errors.CapacityTooLow(load=agent.load)
+        agent.capacity = capacity
+        agent.save(update_fields=["capacity"])
         return agent
 
 
 def renew_leases(user_ids: Iterable[int], *, now: datetime) -> int:
-    """The heartbeat of many agents in one statement. Whoever came back from a lost connection is restated."""
-    signed_in = Agent.objects.filter(user_id__in=list(user_ids)).exclude(chosen=Chosen.SIGNED_OUT)
-    returned = list(signed_in.filter(present_until__lte=now))
-    renewed = signed_in.update(present_until=now + LEASE)
-    for agent in returned:
-        with transaction.atomic():
-            restate(lock(agent.pk), now=now, by=SYSTEM)
-    return renewed
+    """The heartbeat of many agents: two statements. Whoever came back from a lost connection is restated.
+
+    Not inside another transaction: it locks agents. Returns how many leases were renewed.
+    """
+    with transaction.atomic():
+        signed_in = Agent.objects.filter(user_id__in=set(user_ids)).exclude(chosen=Chosen.SIGNED_OUT)
+        # An UPDATE alone would lock them in any order, and meet the router half way.
+        rows = list(signed_in.order_by("id").select_for_update(no_key=True))
+        Agent.objects.filter(id__in=[agent.pk for agent in rows]).update(present_until=now + LEASE)
+        for agent in rows:
+            was_lost = agent.present_until is None or agent.present_until <= now
+            agent.present_until = now + LEASE
+            if was_lost:
+                restate(agent, now=now, by=SYSTEM)
+        return len(rows)
 
 
-def reserve(agent_id: int, *, units: int, now: datetime) -> bool:
-    """Take units of an agent's capacity if he has them, is there and takes work; the row count decides."""
-    return bool(
-        Agent.objects.filter(
-            id=agent_id,
-            load__lte=F("capacity") - units,
-            chosen=Chosen.AVAILABLE,
-            is_not_responding=False,
-            present_until__gt=now,
-            user__is_active=True,
-        ).update(load=F("load") + units)
+def reserve(agent: Agent, *, units: int, now: datetime) -> bool:
+    """Take units of a locked agent's capacity if he has them, is there and takes work; the row count decides.
+
+    His idle time begins anew, so that the next one goes to somebody else.
+    """
+    there = Agent.objects.filter(
+        id=agent.pk,
+        load__lte=F("capacity") - units,
+        chosen=Chosen.AVAILABLE,
+        is_not_responding=False,
+        present_until__gt=now,
+        user__is_active=True,
     )
+    return _take(agent, there.update(load=F("load") + units, free_since=now))
 
 
-def give_back(agent: Agent, *, units: int, now: datetime, was_offered: bool = False) -> None:
-    """Return units; from now on he is idle (also after an offer, so that the next one goes to somebody else)."""
-    Agent.objects.filter(id=agent.pk).update(load=Greatest(F("load") - units, 0), free_since=now)
+def burden(agent: Agent, *, units: int, now: datetime) -> bool:
+    """Take units of a locked agent's capacity without asking whether he wants them; False when he has no room."""
+    has_room = Agent.objects.filter(id=agent.pk, load__lte=F("capacity") - units)
+    return _take(agent, has_room.update(load=F("load") + units, free_since=now))
+
+
+def _take(agent: Agent, changed_rows: int) -> bool:
+    if changed_rows:
+        agent.refresh_from_db(fields=["load", "free_since"])
+    return bool(changed_rows)
+
+
+def give_back(agent: Agent, *, units: int, now: datetime) -> None:
+    """Return units of a locked agent; from now on he is idle (also after an offer)."""
+    Agent.objects.filter(id=agent.pk).update(
+        load=F("load") - units, free_since=Greatest(F("free_since"), Value(now))
+    )
     agent.refresh_from_db(fields=["load", "free_since"])
 
 
-def lock(agent_id: int) -> Agent:
-    """The agent's row, locked. Lock order everywhere: agent, then offer, then item."""
-    return (
-        Agent.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("user", "reason")
-        .get(pk=agent_id)
-    )
-
-
-def lock_many(agent_ids: Iterable[int]) -> QuerySet[Agent]:
-    """Several agents, locked in id order, so that two claimers cannot deadlock."""
-    return (
-        Agent.objects.filter(id__in=list(agent_ids))
-        .order_by("id")
-        .select_for_update(no_key=True, of=("self",))
-    )
+def is_connected(agent: Agent, *, now: datetime) -> bool:
+    return agent.chosen != Chosen.SIGNED_OUT and agent.present_until is not None and agent.present_until > now
 
 
 def state_of(agent: Agent, *, now: datetime) -> State:
     items = list(agent.items.held().values_list("state", flat=True))
     return presence_policy.displayed(
         chosen=agent.chosen,
-        is_connected=agent.present_until is not None and agent.present_until > now,
+        is_connected=is_connected(agent, now=now),
         is_not_responding=agent.is_not_responding,
         active=items.count(ItemState.ACTIVE),
-        offered=Offer.objects.filter(agent=agent, state=OfferState.OFFERED).count(),
+        offered=agent.offers.live().count(),
         wrapping_up=items.count(ItemState.WRAP_UP),
     )
 
 
-def restate(agent: Agent, *, now: datetime, by: Actor) -> None:
-    """Write a new presence interval if the displayed state changed. Call it under the agent's lock."""
+def restate(agent: Agent, *, now: datetime, by: Actor, has_chosen: bool = False) -> None:
+    """Write a new presence interval if the displayed state changed. Once per transaction, under the agent's lock.
+
+    `has_chosen`: he says something else about himself now. Screens and router must know, also when the displayed
+    state stays the same (on contact before and after).
+    """
     state = state_of(agent, now=now)
     reason = agent.reason.name if agent.reason and state == State.NOT_READY else ""
     current = PresenceInterval.objects.filter(agent=agent, ended_at=None).first()
-    if current and (current.state, current.reason) == (state, reason):
-        return
-    if current:
-        PresenceInterval.objects.filter(pk=current.pk).update(ended_at=now)
-    PresenceInterval.objects.create(agent=agent, state=state, reason=reason, started_at=now)
-    fact = PresenceChanged(agent=agent.pk, user=agent.user_id, state=str(state), reason=reason)
-    events.record(fact, stream=agent.stream, actor=by)
+    is_same = current is not None and (current.state, current.reason) == (state, reason)
+    if not is_same:
+        _begin_interval(agent, current, state=state, reason=reason, now=now)
+    if has_chosen or not is_same:
+        fact = PresenceChanged(
+            agent=agent.pk, user=agent.user_id, state=str(state), reason=reason, chosen=str(agent.chosen)
+        )
+        events.record(fact, stream=agent.stream, actor=by)
+
+
+def _begin_interval(
+    agent: Agent, current: PresenceInterval | None, *, state: State, reason: str, now: datetime
+) -> None:
+    """Intervals meet without gap or overlap, also when `now` was read before waiting for the lock."""
+    started_at = max(now, current.started_at) if current else now
+    if current and current.started_at == started_at:
+        current.delete()  # it lasted no time at all
+        before = PresenceInterval.objects.filter(agent=agent, ended_at=started_at, state=state, reason=reason)
+        if before.update(ended_at=None):
+            return
+    elif current:
+        PresenceInterval.objects.filter(pk=current.pk).update(ended_at=started_at)
+    PresenceInterval.objects.create(agent=agent, state=state, reason=reason, started_at=started_at)

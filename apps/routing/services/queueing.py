@@ -1,70 +1,127 @@
-"""The line: how a conversation gets into it, keeps its place, and leaves it."""
+"""The line: how a conversation gets into it and keeps its place."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 
 from apps.core import events
 from apps.core.events import SYSTEM, Actor
+from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
 from apps.messaging.services import conversations
+from apps.users.models import Customer
 
-from .. import errors
 from ..choices import ItemState
 from ..events import ItemEnqueued, ItemMoved
-from ..models import InboxRoute, Item, PriorityLevel, Queue
+from ..models import Agent, InboxRoute, Item, PriorityLevel, Queue
+
+# The attribute of a customer that names his priority level.
+PRIORITY = "priority"
+# One sweep heals so many of each kind; the next one comes in a few seconds.
+BATCH = 200
 
 
-def enqueue(conversation: Conversation, *, now: datetime, level: PriorityLevel | None = None) -> Item | None:
-    """Put a waiting conversation into the queue of its inbox. Safe to repeat. None when the inbox has no queue."""
-    route = InboxRoute.objects.select_related("queue").filter(inbox=conversation.inbox_id).first()
-    if route is None:
-        return None
+def enqueue(conversation_id: int, *, now: datetime) -> Item | None:
+    """Put a waiting conversation into the queue of its inbox. Safe to repeat.
+
+    None when it waits no more, or its inbox has no queue (the sweep finds it as soon as there is one). Locks the
+    conversation: otherwise it could be closed unseen, and its item would wait for ever.
+    """
     with transaction.atomic():
-        item, is_new = Item.objects.get_or_create(
-            conversation=conversation,
-            defaults={
-                "queue": route.queue,
-                "at": conversation.opened_at,
-                "credit": level.credit if level else 0,
-                "line_key": line_key(
-                    route.queue, at=conversation.opened_at, credit=level.credit if level else 0
-                ),
-            },
-        )
+        conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
+        route = InboxRoute.objects.select_related("queue").filter(inbox=conversation.inbox_id).first()
+        if conversation.status != Status.WAITING or route is None:
+            return Item.objects.filter(conversation=conversation).first()
+        item, is_new = _get_or_create(conversation, route.queue)
         if is_new:
+            if route.queue.team_id != conversation.team_id:
+                conversations.move_to_team(conversation.pk, team_id=route.queue.team_id)
             fact = ItemEnqueued(conversation=conversation.pk, item=item.pk, queue=route.queue_id)
             events.record(fact, stream=conversation.stream, actor=SYSTEM)
         return item
+
+
+def _get_or_create(conversation: Conversation, queue: Queue) -> tuple[Item, bool]:
+    level = _level_of(conversation.customer, queue)
+    credit = level.credit if level else 0
+    return Item.objects.get_or_create(
+        conversation=conversation,
+        defaults={
+            "queue": queue,
+            "at": conversation.opened_at,
+            "credit": credit,
+            "line_key": line_key(queue, at=conversation.opened_at, credit=credit),
+            "last_agent": _agent_he_knows(conversation),
+        },
+    )
+
+
+def _level_of(customer: Customer, queue: Queue) -> PriorityLevel | None:
+    name = customer.attributes.get(PRIORITY)
+    return queue.levels.filter(name=name).first() if isinstance(name, str) else None
+
+
+def _agent_he_knows(conversation: Conversation) -> Agent | None:
+    """Who answered the customer last time."""
+    before = Item.objects.filter(conversation__customer=conversation.customer_id, last_agent__isnull=False)
+    last = before.select_related("last_agent").order_by("-conversation_id").first()
+    return last.last_agent if last else None
 
 
 def line_key(queue: Queue, *, at: datetime, credit: int) -> int:
     return queue.rate * int(at.timestamp()) - credit
 
 
-def move(item: Item, *, to: Queue, by: Actor) -> None:
-    """Change the queue of an item that waits (locked by the caller); it keeps `at`."""
-    was = item.queue
+def move(item: Item, *, to: Queue, by: Actor, now: datetime, not_to: Agent | None = None) -> None:
+    """Change the queue of a waiting item (locked by the caller); it keeps `at`. Who refused it there is forgotten."""
+    was = item.queue_id
     item.queue, item.line_key = to, line_key(to, at=item.at, credit=item.credit)
-    item.not_to = {}
-    item.save(update_fields=["queue", "line_key", "not_to"])
-    if to.team_id != was.team_id:
+    item.not_to, item.epoch = {}, item.epoch + 1  # whoever decided by the old queue is too late
+    item.save(update_fields=["queue", "line_key", "not_to", "epoch"])
+    if not_to:
+        keep_from(item, not_to, now=now)
+    if not Conversation.objects.filter(pk=item.conversation_id, team=to.team_id).exists():
         conversations.move_to_team(item.conversation_id, team_id=to.team_id)
-    fact = ItemMoved(conversation=item.conversation_id, item=item.pk, from_queue=was.pk, to_queue=to.pk)
+    fact = ItemMoved(conversation=item.conversation_id, item=item.pk, from_queue=was, to_queue=to.pk)
     events.record(fact, stream=item.conversation.stream, actor=by)
 
 
-def get_locked(conversation_id: int) -> Item:
-    """The item of a conversation, locked; NotInLine when it is not (or no more) in routing's hands."""
-    item = (
-        Item.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("conversation", "queue")
-        .filter(conversation_id=conversation_id)
-        .exclude(state=ItemState.DONE)
-        .first()
-    )
-    if item is None:
-        raise errors.NotInLine
-    return item
+def keep_from(item: Item, agent: Agent, *, now: datetime) -> None:
+    """Not to him again for now: he had it and passed it on. The caller holds the item's lock."""
+    item.not_to[str(agent.pk)] = int(now.timestamp())
+    item.save(update_fields=["not_to"])
+
+
+def find_missed(*, now: datetime) -> int:
+    """Heal what no event told us: conversations that wait in no line, items whose conversation is closed or belongs
+    to another team than its queue. Returns how many were healed."""
+    from . import work
+
+    unseen = Conversation.objects.filter(status=Status.WAITING, item=None, inbox__route__isnull=False)
+    over = Item.objects.exclude(state__in=[ItemState.DONE, ItemState.WRAP_UP])
+    closed = over.filter(conversation__status=Status.CLOSED).values_list("conversation_id", flat=True)
+    missed, ended = list(unseen.values_list("id", flat=True)[:BATCH]), list(closed[:BATCH])
+    for conversation_id in missed:
+        enqueue(conversation_id, now=now)
+    for conversation_id in ended:
+        work.conversation_closed(conversation_id, now=now)
+    return len(missed) + len(ended) + follow_teams()
+
+
+def follow_teams() -> int:
+    """What waits in a queue belongs to the queue's team, also after the queue was given to another one."""
+    astray = Item.objects.waiting().filter(conversation__status=Status.WAITING)
+    astray = astray.exclude(conversation__team=F("queue__team")).values_list("id", flat=True)
+    return sum(_follow_team(item_id) for item_id in list(astray[:BATCH]))
+
+
+def _follow_team(item_id: int) -> bool:
+    with transaction.atomic():
+        item = Item.objects.select_for_update(no_key=True).get(pk=item_id)
+        if item.state != ItemState.WAITING or item.conversation.status != Status.WAITING:
+            return False
+        conversations.move_to_team(item.conversation_id, team_id=item.queue.team_id)
+        return True

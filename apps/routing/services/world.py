@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Prefetch
-from django.utils.translation import gettext as _
 
 from .. import policy
 from ..choices import Chosen
@@ -14,7 +14,7 @@ from ..models import Agent, AgentSkill, Item, Need, Queue, Step
 
 # Who declined is not rung again for the same contact before this.
 REFUSAL_REST_SECONDS = 15
-# Beyond the free places: heads of the line that nobody free may take must not hide the rest.
+# So many refused items of a lane are looked at beyond what could be taken.
 SPARE_ITEMS = 50
 
 
@@ -28,23 +28,51 @@ class World:
 
 
 def load(*, now: datetime) -> World:
-    """Everybody signed in, and of each queue as much of the head of its line as they could take."""
+    """Everybody signed in, and of each line as much of its head as they could take."""
     seconds = int(now.timestamp())
-    waiting = Item.objects.waiting().values_list("queue_id", flat=True).distinct()
-    queue_ids = list(waiting)
-    people = load_agents(now=now) if queue_ids else []
-    if not any(agent.is_available and agent.free > 0 for agent in people):
-        return World(seconds, {}, [], [], {})
-    queues = load_queues(queue_ids)
-    most = sum(agent.free for agent in people if agent.is_available) + SPARE_ITEMS
-    rows = [row for queue_id in queue_ids for row in _heads(queue_id, most)]
-    items = [plain_item(row) for row in rows]
-    return World(seconds, queues, items, people, {row.pk: row for row in rows})
+    lanes = list(Item.objects.waiting().order_by().values_list("queue_id", "credit").distinct())
+    people = load_agents(now=now) if lanes else []
+    queues = load_queues({queue_id for queue_id, _ in lanes}) if people else {}
+    room = {number: _places(queue, people) for number, queue in queues.items()}
+    rows = {
+        row.pk: row
+        for queue_id, credit in lanes
+        if room.get(queue_id)
+        for row in _head(
+            queue_id, credit, room[queue_id], sticky=bool(queues[queue_id].w_last), people=people
+        )
+    }
+    items = [plain_item(row) for row in rows.values()]
+    return World(seconds, {item.queue: queues[item.queue] for item in items}, items, people, rows)
 
 
-def _heads(queue_id: int, most: int) -> list[Item]:
-    line = Item.objects.waiting().filter(queue_id=queue_id).order_by("line_key", "id")
-    return list(line.select_related("queue", "conversation")[:most])
+def _places(queue: policy.Queue, people: list[policy.Agent]) -> int:
+    """How many of its items could be taken at once by those who might ever take one."""
+    return sum(
+        agent.free // queue.units
+        for agent in people
+        if agent.is_available and any(step.accepts(agent) for step in queue.steps)
+    )
+
+
+def _head(
+    queue_id: int, credit: int, most: int, *, sticky: bool, people: list[policy.Agent]
+) -> Iterable[Item]:
+    """The oldest of one lane (a queue's items of equal credit).
+
+    They age alike, so whoever may take one may take every older one: those behind the first `most` cannot matter,
+    unless older ones were refused, or younger ones have the bonus of the last agent. Those are fetched apart.
+    """
+    lane = (
+        Item.objects.waiting()
+        .filter(queue_id=queue_id, credit=credit)
+        .select_related("queue")
+        .order_by("at", "id")
+    )
+    yield from lane.filter(not_to={})[:most]
+    yield from lane.exclude(not_to={})[: most + SPARE_ITEMS]
+    if sticky:
+        yield from lane.filter(last_agent__in=[agent.id for agent in people if agent.is_available])[:most]
 
 
 def plain_item(row: Item) -> policy.Item:
@@ -58,29 +86,29 @@ def plain_item(row: Item) -> policy.Item:
     )
 
 
-def load_queues(queue_ids: list[int]) -> dict[int, policy.Queue]:
+def load_queues(queue_ids: Iterable[int]) -> dict[int, policy.Queue]:
     steps = Prefetch("steps", Step.objects.order_by("after", "id"))
     needs = Prefetch("steps__needs", Need.objects.select_related("skill").order_by("id"))
-    return {
-        row.pk: plain_queue(row)
-        for row in Queue.objects.filter(id__in=queue_ids).prefetch_related(steps, needs)
-    }
+    rows = Queue.objects.filter(id__in=list(queue_ids)).prefetch_related(steps, needs)
+    return {row.pk: plain_queue(row) for row in rows}
 
 
 def plain_queue(row: Queue) -> policy.Queue:
     """A queue without steps takes everybody of its team at once; membership of the team is a need of every step."""
-    member = (team_skill(row.team_id), 1)
     steps = tuple(
         policy.Step(
             after=step.after,
-            needs=(*((need.skill.name, need.level) for need in step.needs.all()), member),
+            needs=(
+                *((need.skill.name, need.level) for need in step.needs.all()),
+                (team_skill(row.team_id), 1),
+            ),
             if_nobody=step.if_nobody,
         )
         for step in row.steps.all()
     )
     return policy.Queue(
         id=row.pk,
-        steps=steps or (policy.Step(after=0, needs=(member,)),),
+        steps=steps or (policy.Step(after=0, needs=((team_skill(row.team_id), 1),)),),
         rate=row.rate,
         w_fit=row.w_fit,
         w_idle=row.w_idle,
@@ -119,11 +147,12 @@ def plain_agent(row: Agent) -> policy.Agent:
 
 
 def _unavailable(row: Agent) -> str:
+    """Stored with the decision, so it is said in English and translated when it is shown."""
     if row.chosen == Chosen.NOT_READY:
-        return _("paused: %(reason)s") % {"reason": row.reason.name if row.reason else "-"}
-    return _("not responding") if row.is_not_responding else ""
+        return f"paused: {row.reason.name}" if row.reason else "paused"
+    return "not responding" if row.is_not_responding else ""
 
 
 def team_skill(team_id: int) -> str:
-    """Membership of a team as a skill, like `agent:<id>`: a queue belongs to a team, and only members may see its work."""
+    """Membership of a team as a skill, like `agent:<id>`: only members may see the work of its queues."""
     return f"team:{team_id}"

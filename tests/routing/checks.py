@@ -1,0 +1,12 @@
+"""What every story about routing ends with."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from apps.routing.services import audit
+
+
+def assert_in_order() -> None:
+    """None of the promises of routing is broken now."""
+    assert audit.violations(now=timezone.now()) == []
