@@ -12,8 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
-from apps.messaging.models import Conversation, Inbox
-from apps.messaging.services import conversations
+from apps.messaging.choices import Sender
+from apps.messaging.models import Conversation, Inbox, Message
+from apps.messaging.services import conversations, messages, visitors
+from apps.messaging.services.visitors import Visitor
 from apps.routing.choices import Chosen
 from apps.routing.models import (
     Agent,
@@ -124,12 +126,6 @@ def make_inbox(team: Team | None = None, *, queue: Queue | None = None, **fields
     return inbox
 
 
-def make_conversation(inbox: Inbox, *, waited: int = 0, customer: Customer | None = None) -> Conversation:
-    """A conversation whose customer wrote `waited` seconds ago."""
-    now = timezone.now() - timedelta(seconds=waited)
-    return conversations.start(inbox, customer=customer or make_customer(), body="Hello", now=now)
-
-
 def put_in_line(queue: Queue, *, waited: int = 0, credit: int = 0, customer: Customer | None = None) -> Item:
     """A customer who waits in this queue for `waited` seconds."""
     route = queue.routes.select_related("inbox").first()
@@ -154,3 +150,47 @@ def hand_to(item: Item, agent: Agent) -> Item:
     """This agent has accepted this item."""
     offers.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
     return Item.objects.get(pk=item.pk)
+
+
+# Conversations
+
+
+def make_conversation(
+    inbox: Inbox | None = None,
+    *,
+    agent: User | None = None,
+    customer: Customer | None = None,
+    body: str = "Hello",
+    waited: int = 0,
+    **fields: Any,
+) -> Conversation:
+    """Its customer wrote `waited` seconds ago; with `agent` (who joins its team) it is in his hands."""
+    inbox = inbox or make_inbox()
+    now = timezone.now() - timedelta(seconds=waited)
+    customer = customer or make_customer(teams=[inbox.team])
+    conversation = conversations.start(inbox, customer=customer, body=body, now=now, **fields)
+    if agent is not None:
+        agent.teams.add(inbox.team)
+        conversations.assign(conversation.pk, agent=agent, by=SYSTEM, now=now)
+    conversation.refresh_from_db()
+    return conversation
+
+
+def make_message(conversation: Conversation, body: str = "Hello", **fields: Any) -> Message:
+    """From the customer; with `user` from this agent."""
+    user = fields.get("user")
+    sender = Sender.AGENT if user else Sender.CUSTOMER
+    actor_ref = user.actor_ref if user else conversation.customer.actor_ref
+    draft = messages.Draft(
+        conversation_id=conversation.pk, sender=sender, body=body, actor_ref=actor_ref, **fields
+    )
+    return Message.objects.get(pk=messages.send(draft).id)
+
+
+def make_visitor(conversation: Conversation, **fields: Any) -> tuple[Visitor, str]:
+    """A key to the conversation: who holds it, and the token."""
+    now = fields.get("now") or timezone.now()
+    token = visitors._new_token(conversation, now=now)
+    visitor = visitors.authenticate(token, now=now)
+    assert visitor is not None
+    return visitor, token

@@ -20,7 +20,8 @@ Result = TypeVar("Result")
 class Batcher(Generic[Work, Result]):
     """`write(works)` returns one result or exception per work, in order. It is never called twice at once.
 
-    No waiting for company: a lone work is written at once; what arrives during a commit forms the next batch.
+    No waiting for company: a lone work is written at once; what arrives during a commit forms the next batch. When
+    a batch fails as a whole, each work is tried alone, so that only the one that broke it is hurt.
     """
 
     def __init__(
@@ -30,28 +31,45 @@ class Batcher(Generic[Work, Result]):
         self._most = most
         self._waiting: queue.SimpleQueue[tuple[Work, asyncio.Future]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     async def submit(self, work: Work) -> Result:
         """The result of this work, once its batch is committed; raises its own error alone."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
-            self._thread.start()
+        self._ensure_thread()
         future: asyncio.Future = asyncio.get_running_loop().create_future()
         self._waiting.put((work, future))
         return await future
 
+    def _ensure_thread(self) -> None:
+        # Also after a fork: a thread of the parent is not alive in the child.
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+                self._thread.start()
+
     def _run(self) -> None:
         while True:
             batch = self._next_batch()
+            self._answer(batch, self._results([work for work, _ in batch]))
+
+    def _results(self, works: list[Work]) -> Sequence[Result | Exception]:
+        try:
+            return self._written(works)
+        except Exception as error:
+            if len(works) == 1:
+                return [error]
+            logger.warning("a batch of %s failed (%s), each is tried alone", len(works), type(error).__name__)
+        return [result for work in works for result in self._results([work])]
+
+    def _written(self, works: list[Work]) -> Sequence[Result | Exception]:
+        try:
             close_old_connections()
-            try:
-                results = self._write([work for work, _ in batch])
-            except Exception as error:
-                logger.exception("a batch of %s failed", len(batch))
-                results = [error] * len(batch)
-            finally:
-                close_old_connections()
-            self._answer(batch, results)
+            results = self._write(works)
+        finally:
+            close_old_connections()
+        if len(results) != len(works):
+            raise RuntimeError(f"{len(works)} works got {len(results)} results")
+        return results
 
     def _next_batch(self) -> list[tuple[Work, asyncio.Future]]:
         batch = [self._waiting.get()]

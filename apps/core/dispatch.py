@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import events
+from . import bell, events
 from .models import Handling
 
 logger = logging.getLogger(__name__)
@@ -77,15 +77,19 @@ def _put_back(handling_id: int, tries: int, *, error: Exception) -> None:
 
 def park_exhausted(*, now: datetime) -> int:
     """Park what was tried often enough and never came back (its process died each time)."""
-    return Handling.objects.filter(is_dead=False, tries__gte=MOST_TRIES, due_at__lte=now).update(
-        is_dead=True, last_error="The process running it died or took too long."
-    )
+    with transaction.atomic():
+        exhausted = Handling.objects.filter(is_dead=False, tries__gte=MOST_TRIES, due_at__lte=now)
+        # A locked one is still running: slow, not dead.
+        ids = list(
+            exhausted.select_for_update(skip_locked=True, of=("self",)).values_list("id", flat=True)[:BATCH]
+        )
+        return Handling.objects.filter(id__in=ids).update(
+            is_dead=True, last_error="The process running it died or took too long."
+        )
 
 
 def retry(handlings: list[int]) -> int:
     """Put dead handlings back to work, with all their tries."""
-    from . import bell
-
     with transaction.atomic():
         revived = Handling.objects.dead().filter(id__in=handlings)
         count = revived.update(is_dead=False, tries=0, due_at=timezone.now(), last_error="")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
 
 
 class SameOriginOnly:
@@ -37,11 +36,8 @@ class SameOriginOnly:
         if origin in settings.CORS_ALLOWED_ORIGINS or origin in settings.CSRF_TRUSTED_ORIGINS:
             return True
         hosts = [value.decode("latin1") for name, value in scope["headers"] if name == b"host"]
-        page = urlsplit(origin)
-        is_https = settings.BASE_URL.startswith("https://")
-        return (
-            len(hosts) == 1
-            and page.netloc == hosts[0]
-            and page.scheme == ("https" if is_https else "http")
-            and validate_host(page.hostname or "", settings.ALLOWED_HOSTS)
-        )
+        scheme = "https" if settings.BASE_URL.startswith("https://") else "http"
+        if len(hosts) != 1 or origin != f"{scheme}://{hosts[0]}":
+            return False
+        domain, _port = split_domain_port(hosts[0])
+        return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)

@@ -7,6 +7,7 @@ carries the last `seq` of each conversation watched, and resumes. docs/websocket
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -24,6 +25,9 @@ MAX_FRAME_BYTES = 64 * 1024
 LAYER_GROUP = "frames"
 # Frames waiting for a slow Redis; the oldest are dropped first and found again by `resume`.
 MOST_WAITING_FRAMES = 20_000
+# Frames that go to the layer as one message, and how long a Redis that does not answer may hold up the next ones.
+MOST_FRAMES_AT_ONCE = 500
+PUBLISH_SECONDS = 3.0
 
 
 class Frame(StrEnum):
@@ -90,8 +94,9 @@ def publish_encoded(frames: Iterable[tuple[str, str]]) -> None:
 class Publisher:
     """Hands frames to the channel layer from one event loop; what piles up meanwhile goes as one message."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False) -> None:
         self._loop = loop
+        self._owns_loop = owns_loop
         self._frames: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING_FRAMES)
         self._wake = asyncio.Event()
         self._task = loop.create_task(self._run())
@@ -108,15 +113,33 @@ class Publisher:
     def is_usable(self) -> bool:
         return not self._loop.is_closed()
 
+    def retire(self, *, heir: Publisher) -> None:
+        """Another loop publishes from now on; what still waits here goes to it."""
+        with contextlib.suppress(RuntimeError):  # closed already
+            self._loop.call_soon_threadsafe(self._end, heir)
+
+    def _end(self, heir: Publisher) -> None:
+        # On the loop that empties it, so nobody else takes frames meanwhile.
+        heir.put([self._frames.popleft() for _ in range(len(self._frames))])
+        self._task.cancel()
+        if self._owns_loop:
+            # After the cancelled task had its turn.
+            self._loop.call_soon(self._loop.stop)
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            batch = [self._frames.popleft() for _ in range(len(self._frames))]
-            try:
-                await get_channel_layer().group_send(LAYER_GROUP, {"type": "frames", "frames": batch})
-            except Exception as error:
-                logger.warning("live layer not reached (%s); screens will resync", type(error).__name__)
+            while self._frames:
+                waiting = min(len(self._frames), MOST_FRAMES_AT_ONCE)
+                await self._send([self._frames.popleft() for _ in range(waiting)])
+
+    async def _send(self, frames: list[tuple[str, str]]) -> None:
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await get_channel_layer().group_send(LAYER_GROUP, {"type": "frames", "frames": frames})
+        except Exception as error:
+            logger.warning("live layer not reached (%s); screens will resync", type(error).__name__)
 
 
 _lock = threading.Lock()
@@ -124,10 +147,13 @@ _current: Publisher | None = None
 _pid: int | None = None
 
 
-def use_loop(loop: asyncio.AbstractEventLoop) -> None:
+def use_loop(loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False) -> None:
     """The server's own loop publishes from now on (called by the hub, inside that loop)."""
     global _current, _pid
-    _current, _pid = Publisher(loop), os.getpid()
+    old, is_ours = _current, _pid == os.getpid()
+    _current, _pid = Publisher(loop, owns_loop=owns_loop), os.getpid()
+    if old is not None and is_ours:
+        old.retire(heir=_current)
 
 
 def _publisher() -> Publisher:
@@ -145,8 +171,9 @@ def _start_own_loop() -> None:
     def run() -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        loop.call_soon(lambda: (use_loop(loop), started.set()))
+        loop.call_soon(lambda: (use_loop(loop, owns_loop=True), started.set()))
         loop.run_forever()
+        loop.close()
 
     threading.Thread(target=run, name="publisher", daemon=True).start()
     started.wait(5)

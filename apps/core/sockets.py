@@ -1,4 +1,4 @@
-"""Base of all websockets: parse guard, authentication first, rate limit, fixed frame dictionary, orderly writing.
+"""Base of all websockets: parse guard, authentication first, limits, fixed frame dictionary, orderly writing.
 
 A socket is a plain ASGI application. A bad frame gets an error frame and leaves the socket open; six in ten seconds
 end it. Handlers are looked up in `frames`, never by a client's string.
@@ -13,10 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
+from django.db import Error as DatabaseFailure
+
 from . import realtime
-from .errors import EMLError, Invalid
+from .errors import EMLError, Invalid, Unavailable
 from .hub import hub
-from .json import loads_strict
+from .json import TooLarge, loads_strict
+from .networks import network_of_socket
 from .realtime import CloseCode, Frame
 
 logger = logging.getLogger(__name__)
@@ -26,8 +29,12 @@ PING_SECONDS = 10.0
 # A client that answers no ping for this long reads nothing: its unsent frames only fill our memory.
 SILENCE_SECONDS = 25.0
 MOST_UNSENT_FRAMES = 512
+GOODBYE_SECONDS = 5.0
 MOST_BAD_FRAMES, BAD_FRAME_SECONDS = 5, 10.0
 FRAMES_PER_SECOND, FRAME_BURST, MOST_LIMITED_FRAMES = 30.0, 90.0, 100
+# Per process. Whoever is nobody yet shares his address with strangers; whoever is somebody has only so many tabs.
+MOST_STRANGERS_PER_NETWORK = 500
+MOST_SOCKETS_PER_OWNER = 20
 
 Handler = Callable[[Any, dict[str, Any]], Awaitable[None]]
 
@@ -48,12 +55,16 @@ class Socket:
         self.scope = scope
         self.groups: set[str] = set()
         self.is_authenticated = False
+        # Whose socket it is ("user:5"), for the limit per person; set by `authenticate`.
+        self.owner = ""
         self.last_pong = self.last_ping = time.monotonic()
+        self.network = network_of_socket(scope)
         self._receive, self._send = receive, send
         self._unsent: asyncio.Queue[str | None] = asyncio.Queue(MOST_UNSENT_FRAMES)
         self._bad: deque[float] = deque(maxlen=MOST_BAD_FRAMES + 1)
         self._tokens, self._tokens_at, self._limited = FRAME_BURST, time.monotonic(), 0
         self._close_code: int | None = None
+        self._task: asyncio.Task | None = None
 
     @classmethod
     async def as_asgi(cls, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
@@ -65,6 +76,9 @@ class Socket:
         """`None` when the socket opens (a session cookie may do); then the client's `auth` frame."""
         raise NotImplementedError
 
+    async def welcome(self, frame: dict[str, Any] | None) -> None:
+        """First frames after authentication: what the client starts from."""
+
     @classmethod
     async def beat(cls, sockets: list[Socket]) -> None:
         """Every few seconds, for all sockets of this kind in this process: rights, leases, pings."""
@@ -74,6 +88,8 @@ class Socket:
         self.push(realtime.encode(frame))
 
     def push(self, text: str) -> None:
+        if self._close_code is not None:
+            return
         try:
             self._unsent.put_nowait(text)
         except asyncio.QueueFull:
@@ -82,6 +98,10 @@ class Socket:
     def receive_group(self, group: str, text: str) -> None:
         """A frame published to a group this socket is in; subclasses may look at it first."""
         self.push(text)
+
+    @property
+    def is_closing(self) -> bool:
+        return self._close_code is not None
 
     def ping(self, **state: Any) -> None:
         """Ask for a pong and tell the newest state; whoever stayed silent too long is closed instead."""
@@ -96,7 +116,8 @@ class Socket:
         """End this socket; safe to call from anywhere on its loop, more than once."""
         if self._close_code is None:
             self._close_code = code
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
 
     # The machine
 
@@ -104,17 +125,22 @@ class Socket:
         if (await self._receive())["type"] != "websocket.connect":
             return
         self._task = asyncio.current_task()
-        await self._send({"type": "websocket.accept"})
+        if hub.strangers_from(self.network) >= MOST_STRANGERS_PER_NETWORK:
+            # Before the handshake, where refusing is cheapest: the client sees 403 and comes back later.
+            await self._send({"type": "websocket.close", "code": CloseCode.RATE_LIMITED})
+            return
         hub.attach(self)
         writer = asyncio.create_task(self._write())
         try:
+            await self._send({"type": "websocket.accept"})
             await self._converse()
         except Closed as closed:
-            await self._say_goodbye(closed.code)
+            self._close_code = self._close_code or closed.code
+            await self._say_goodbye(writer)
         except asyncio.CancelledError:
             if self._close_code is None:
                 raise
-            await self._say_goodbye(self._close_code)
+            await self._say_goodbye(writer)
         finally:
             hub.detach(self)
             writer.cancel()
@@ -129,22 +155,43 @@ class Socket:
             await self._take(event)
 
     async def _first_frames(self) -> None:
-        self.is_authenticated = await self.authenticate(None)
+        try:
+            await self._enter(None)
+        except DatabaseFailure as error:
+            logger.warning("socket not authenticated: %s", type(error).__name__)
+            raise Closed(CloseCode.RESTART) from None
         while not self.is_authenticated:
             event = await self._receive()
             if event["type"] != "websocket.receive":
                 raise Closed(CloseCode.GONE)
             await self._take(event)
 
-    async def _say_goodbye(self, code: int) -> None:
+    async def _enter(self, frame: dict[str, Any] | None) -> None:
+        if not await self.authenticate(frame):
+            return
+        if hub.owned_by(self.owner) >= MOST_SOCKETS_PER_OWNER:
+            raise Closed(CloseCode.RATE_LIMITED)
+        self.is_authenticated = True
+        hub.introduce(self)
+        await self.welcome(frame)
+
+    async def _say_goodbye(self, writer: asyncio.Task) -> None:
+        """Send what was said before the end, then the end; a peer that is gone or stuck is not waited for."""
         try:
-            await asyncio.wait_for(self._send({"type": "websocket.close", "code": code}), 5)
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                if self._close_code != CloseCode.TOO_SLOW and not self._unsent.full():
+                    self._unsent.put_nowait(None)
+                    await asyncio.wait([writer])
+                await self._send({"type": "websocket.close", "code": self._close_code})
         except Exception:  # the peer is gone already
             logger.debug("socket was gone before it was closed")
 
     async def _write(self) -> None:
-        while True:
-            await self._send({"type": "websocket.send", "text": await self._unsent.get()})
+        try:
+            while (text := await self._unsent.get()) is not None:
+                await self._send({"type": "websocket.send", "text": text})
+        except Exception:  # the server tells that the peer is gone in its own ways
+            logger.debug("socket was gone before everything was sent")
 
     async def _take(self, event: dict[str, Any]) -> None:
         frame: dict[str, Any] = {}
@@ -154,10 +201,13 @@ class Socket:
             await self._handle(frame)
         except EMLError as error:
             self.reply_error(error, frame)
-            if error.code == "bad_frame":
+            if isinstance(error, BadFrame):
                 self._count_bad_frame()
         except (Closed, asyncio.CancelledError):
             raise
+        except DatabaseFailure as error:
+            logger.warning("frame %s not handled: %s", frame.get("type"), type(error).__name__)
+            self.reply_error(Unavailable(), frame)
         except Exception:
             logger.exception("frame %s failed", frame.get("type"))
             self.reply(
@@ -177,10 +227,10 @@ class Socket:
         text = event.get("text")
         if not text:
             raise BadFrame
-        if len(text) > realtime.MAX_FRAME_BYTES:
-            raise Closed(CloseCode.TOO_BIG)
         try:
             frame = loads_strict(text, max_bytes=realtime.MAX_FRAME_BYTES)
+        except TooLarge:
+            raise Closed(CloseCode.TOO_BIG) from None
         except Invalid as error:
             raise BadFrame from error
         if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
@@ -189,18 +239,15 @@ class Socket:
 
     async def _handle(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
-        if kind == "auth":
-            if not self.is_authenticated:
-                self.is_authenticated = await self.authenticate(frame)
-            if not self.is_authenticated:
-                raise Closed(CloseCode.UNAUTHENTICATED)
-        elif not self.is_authenticated:
+        if kind == "auth" and not self.is_authenticated:
+            await self._enter(frame)
+        if not self.is_authenticated:
             raise Closed(CloseCode.UNAUTHENTICATED)
-        elif kind == "pong":
+        if kind == "pong":
             self.last_pong = time.monotonic()
         elif kind in self.frames:
             await self.frames[kind](self, frame)
-        else:
+        elif kind != "auth":
             raise UnknownType
 
     def _count_frame(self) -> None:
@@ -212,6 +259,9 @@ class Socket:
             if self._limited > MOST_LIMITED_FRAMES:
                 raise Closed(CloseCode.RATE_LIMITED)
             raise RateLimited
+        if self._tokens == FRAME_BURST:
+            # Quiet for seconds: an earlier burst is forgiven.
+            self._limited = 0
         self._tokens -= 1
 
     def _count_bad_frame(self) -> None:
@@ -223,7 +273,9 @@ class Socket:
 
 def _ref(frame: dict[str, Any]) -> dict[str, Any]:
     """What lets the client match an error to its frame."""
-    return {"client_msg_id": frame["client_msg_id"]} if isinstance(frame.get("client_msg_id"), str) else {}
+    client_msg_id = frame.get("client_msg_id")
+    is_echoed = isinstance(client_msg_id, str) and len(client_msg_id) <= 36
+    return {"client_msg_id": client_msg_id} if is_echoed else {}
 
 
 class BadFrame(Invalid):

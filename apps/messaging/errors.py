@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.core.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 
 
 class ConversationNotFound(NotFound):
@@ -18,6 +18,11 @@ class ConversationIsClosed(Conflict):
 class NotYourConversation(Forbidden):
     code = "not_your_conversation"
     detail = _("Another agent has this conversation.")
+
+
+class NotYourTeam(Forbidden):
+    code = "not_your_team"
+    detail = _("This conversation belongs to a team you are not in.")
 
 
 class ConversationNotWaiting(Conflict):
@@ -53,3 +58,49 @@ class MessageTooLong(Invalid):
 class AttachmentUnknown(Invalid):
     code = "attachment_unknown"
     detail = _("An attachment of this message is not there any more.")
+
+
+class MessageIdTaken(Conflict):
+    code = "client_msg_id_taken"
+    detail = _("Somebody else sent a message under this client_msg_id.")
+
+
+class TooManyAttachments(Invalid):
+    code = "too_many_attachments"
+    detail = _("A message has 10 attachments at most.")
+
+
+class AttachmentNotFound(NotFound):
+    code = "not_found"
+    detail = _("There is no such file.")
+
+
+class AttachmentMissing(Invalid):
+    code = "file_missing"
+    detail = _("Send one file in the field “file”, and nothing else.")
+
+
+class AttachmentEmpty(Invalid):
+    code = "file_empty"
+    detail = _("This file is empty.")
+
+
+class AttachmentTooLarge(Invalid):
+    status = 413
+    code = "file_too_large"
+    detail = _("A file has %(megabytes)s MB at most.")
+
+
+class AttachmentRefused(Invalid):
+    code = "file_refused"
+    detail = _("Only pictures (PNG, JPEG, GIF, WebP), PDF and plain text can be attached.")
+
+
+class ImageRefused(Invalid):
+    code = "image_refused"
+    detail = _("This picture is damaged or has too many pixels.")
+
+
+class UploadQuotaReached(TooMany):
+    code = "upload_quota"
+    detail = _("That is enough files for now. Please try again later.")

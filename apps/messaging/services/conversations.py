@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Greatest, Least
+from django.db.models import F, QuerySet
+from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from apps.core import events
 from apps.core.events import SYSTEM, Actor
+from apps.core.realtime import Frame, conversation_group, publish, staff_group
 from apps.users.models import Customer, User
 
 from .. import errors
@@ -29,6 +30,7 @@ from . import messages
 
 # How long after the end a customer may still read and rate.
 RATING_PERIOD = timedelta(hours=24)
+CLOSED_AT_ONCE = 200
 
 
 def start(
@@ -130,7 +132,9 @@ def close(
         conversation.status, conversation.closed_at = Status.CLOSED, now
         conversation.close_reason, conversation.disposition = reason, disposition
         conversation.save(update_fields=["status", "closed_at", "close_reason", "disposition"])
-        VisitorSession.objects.filter(conversation=conversation).update(expires_at=now + RATING_PERIOD)
+        # Only ever shorter: a session that is over stays over.
+        last = now + RATING_PERIOD
+        VisitorSession.objects.filter(conversation=conversation, expires_at__gt=last).update(expires_at=last)
         fact = ConversationClosed(
             conversation=conversation_id,
             agent=conversation.agent_id,
@@ -168,12 +172,52 @@ def set_tags(conversation_id: int, *, tags: list[Tag], by: Actor) -> None:
 
 
 def mark_read(conversation_id: int, *, side: Sender, seq: int) -> int:
-    """Move one side's read mark forward to `seq` at most; returns where it stands."""
+    """Move one side's read mark forward to `seq` at most, and tell the other side; returns where it stands."""
     field = "customer_read_seq" if side == Sender.CUSTOMER else "agent_read_seq"
-    Conversation.objects.filter(id=conversation_id).update(
-        **{field: Greatest(F(field), Least(seq, F("last_seq")))}
+    conversations = Conversation.objects.filter(id=conversation_id)
+    behind = conversations.filter(**{f"{field}__lt": Least(seq, F("last_seq"))})
+    moved = behind.update(**{field: Least(seq, F("last_seq"))})
+    mark = conversations.values_list(field, flat=True).get()
+    if moved:
+        transaction.on_commit(lambda: _publish_mark(conversation_id, side=side, seq=mark), robust=True)
+    return mark
+
+
+def _publish_mark(conversation_id: int, *, side: Sender, seq: int) -> None:
+    # Not an event: a mark that is missed comes with the next one.
+    frame = {"type": Frame.READ, "conversation": conversation_id, "side": str(side), "seq": seq}
+    group = staff_group if side == Sender.CUSTOMER else conversation_group
+    publish(group(conversation_id), frame)
+
+
+def close_idle(*, now: datetime) -> int:
+    """Close conversations in which, after an answer, nobody wrote for as long as their inbox says. Safe to repeat."""
+    closed = 0
+    for inbox_id, minutes in Inbox.objects.filter(idle_close_minutes__gt=0).values_list(
+        "id", "idle_close_minutes"
+    ):
+        before = now - timedelta(minutes=minutes)
+        idle = _idle(before=before).filter(inbox_id=inbox_id).order_by("last_message_at")
+        for conversation_id in list(idle.values_list("id", flat=True)[:CLOSED_AT_ONCE]):
+            closed += _close_if_idle(conversation_id, before=before, now=now)
+    return closed
+
+
+def _idle(*, before: datetime) -> QuerySet[Conversation]:
+    # Whoever waits is never closed for silence: it is our turn.
+    return Conversation.objects.filter(
+        status=Status.ACTIVE, first_answer_at__isnull=False, last_message_at__lt=before
     )
-    return Conversation.objects.values_list(field, flat=True).get(id=conversation_id)
+
+
+def _close_if_idle(conversation_id: int, *, before: datetime, now: datetime) -> bool:
+    with transaction.atomic():
+        # Under the lock, because a message may have arrived since the list was made.
+        _locked(conversation_id)
+        if not _idle(before=before).filter(id=conversation_id).exists():
+            return False
+        close(conversation_id, by=SYSTEM, now=now, reason=CloseReason.INACTIVE)
+        return True
 
 
 def move_to_customer(*, from_customer_id: int, to_customer_id: int) -> None:

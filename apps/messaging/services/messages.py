@@ -91,18 +91,49 @@ class _Writing:
         return [result if isinstance(result, EMLError) else self._sent(*result) for result in results]
 
     def _take(self, draft: Draft) -> tuple[Message, bool] | EMLError:
-        key = (draft.conversation_id, draft.sender, draft.client_msg_id)
-        if draft.client_msg_id and key in self.known:
-            return self.known[key], False
         try:
-            conversation = self._allowed(draft)
+            conversation = self._visible(draft)
+            if (known := self._known(draft)) is not None:
+                # Also when it is closed by now: the message was stored, only its answer was lost.
+                return known, False
+            self._check(draft, conversation)
         except EMLError as error:
             return error
-        message = self._next_message(conversation, draft)
+        files = [self.files.pop(pk) for pk in draft.attachment_ids]
+        message = self._next_message(conversation, draft, files)
         if draft.client_msg_id:
-            self.known[key] = message
-        self.new.append((draft, message, [self.files.pop(pk) for pk in draft.attachment_ids]))
+            self.known[draft.conversation_id, draft.sender, draft.client_msg_id] = message
+        self.new.append((draft, message, files))
         return message, True
+
+    def _visible(self, draft: Draft) -> Conversation:
+        conversation = self.conversations.get(draft.conversation_id)
+        if conversation is None:
+            raise errors.ConversationNotFound
+        if draft.user is not None and (draft.user.pk, conversation.team_id) not in self.members:
+            raise errors.ConversationNotFound
+        return conversation
+
+    def _known(self, draft: Draft) -> Message | None:
+        """The message this draft is a retry of."""
+        if draft.client_msg_id is None:
+            return None
+        known = self.known.get((draft.conversation_id, draft.sender, draft.client_msg_id))
+        if known is not None and draft.user is not None and known.user_id != draft.user.pk:
+            raise errors.MessageIdTaken
+        return known
+
+    def _check(self, draft: Draft, conversation: Conversation) -> None:
+        if conversation.status == Status.CLOSED and draft.sender != Sender.SYSTEM:
+            raise errors.ConversationIsClosed
+        if draft.user is not None and conversation.agent_id != draft.user.pk:
+            raise errors.NotYourConversation
+        if len(draft.attachment_ids) > policy.MOST_ATTACHMENTS:
+            raise errors.TooManyAttachments
+        is_repeated = len(set(draft.attachment_ids)) != len(draft.attachment_ids)
+        if is_repeated or any(not self._is_usable(pk, draft) for pk in draft.attachment_ids):
+            raise errors.AttachmentUnknown
+        policy.check_body(draft.body, has_attachments=bool(draft.attachment_ids))
 
     def _is_usable(self, attachment_id: UUID, draft: Draft) -> bool:
         file = self.files.get(attachment_id)
@@ -112,27 +143,13 @@ class _Writing:
             and file.uploaded_by == draft.actor_ref
         )
 
-    def _allowed(self, draft: Draft) -> Conversation:
-        conversation = self.conversations.get(draft.conversation_id)
-        if conversation is None:
-            raise errors.ConversationNotFound
-        if conversation.status == Status.CLOSED and draft.sender != Sender.SYSTEM:
-            raise errors.ConversationIsClosed
-        if draft.user is not None:
-            if (draft.user.pk, conversation.team_id) not in self.members:
-                raise errors.ConversationNotFound
-            if conversation.agent_id != draft.user.pk:
-                raise errors.NotYourConversation
-        if any(not self._is_usable(pk, draft) for pk in draft.attachment_ids):
-            raise errors.AttachmentUnknown
-        policy.check_body(draft.body, has_attachments=bool(draft.attachment_ids))
-        return conversation
-
-    def _next_message(self, conversation: Conversation, draft: Draft) -> Message:
+    def _next_message(self, conversation: Conversation, draft: Draft, files: list[Attachment]) -> Message:
         conversation.last_seq += 1
-        conversation.last_message_at = self.now
-        conversation.last_sender = draft.sender
-        conversation.preview = policy.preview(draft.body)
+        # Lines of the system do not count as somebody writing: who waits for whom stays as it was.
+        if draft.sender != Sender.SYSTEM:
+            conversation.last_message_at = self.now
+            conversation.last_sender = draft.sender
+            conversation.preview = policy.preview(draft.body.strip() or files[0].name)
         if draft.sender == Sender.AGENT and conversation.first_answer_at is None:
             conversation.first_answer_at = self.now
         return Message(

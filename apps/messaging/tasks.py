@@ -1,0 +1,16 @@
+"""The minute's round: what lies unused, what fell silent, what expired."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from .services import attachments, conversations, visitors
+
+
+@shared_task(name="messaging.sweep")
+def sweep() -> None:
+    now = timezone.now()
+    attachments.sweep_unused(now=now)
+    conversations.close_idle(now=now)
+    visitors.delete_expired(now=now)

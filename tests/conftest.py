@@ -1,0 +1,89 @@
+"""What all tests share: a place for files, and a real server for those who talk to one."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_media(settings, tmp_path: Path) -> None:
+    """Uploads of a test stay in its own folder."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveServer:
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{self.host}:{self.port}"
+
+
+@pytest.fixture(scope="session")
+def live_server_process(django_db_setup) -> Iterator[LiveServer]:
+    """daphne in a thread, so that it shares the live layer, the cache and the test database with the tests."""
+    from daphne.server import Server
+    from twisted.internet import reactor
+
+    from apps.core.realtime import MAX_FRAME_BYTES
+    from eml.asgi import application
+
+    ready = threading.Event()
+    server = Server(
+        application=application,
+        endpoints=["tcp:port=0:interface=127.0.0.1"],
+        signal_handlers=False,
+        verbosity=0,
+        websocket_max_message_size=MAX_FRAME_BYTES,
+        websocket_max_frame_size=MAX_FRAME_BYTES,
+        application_close_timeout=2,
+        ready_callable=ready.set,
+    )
+    # Twisted's reactor starts once in a process: one server for the whole run.
+    thread = threading.Thread(target=server.run, name="daphne", daemon=True)
+    thread.start()
+    assert ready.wait(20), "daphne did not start"
+    yield LiveServer("127.0.0.1", server.listening_addresses[0][1])
+    reactor.callFromThread(reactor.stop)
+    thread.join(10)
+
+
+@pytest.fixture
+def live_server_ws(live_server_process: LiveServer, transactional_db) -> Iterator[LiveServer]:
+    """A running server whose database, sockets and limits are empty at first."""
+    from django.core.cache import cache
+
+    cache.clear()
+    yield live_server_process
+    _close_sockets()
+    cache.clear()
+
+
+def _close_sockets() -> None:
+    """Sockets a test left open must not meet the next one's database."""
+    from apps.core.hub import hub
+    from apps.core.realtime import CloseCode
+
+    loop = hub._loop
+    if loop is None or loop.is_closed() or not loop.is_running():
+        return
+    done = threading.Event()
+
+    def close() -> None:
+        for socket in tuple(hub.sockets):
+            socket.close(CloseCode.GONE)
+        loop.call_later(0.05, done.set)
+
+    loop.call_soon_threadsafe(close)
+    done.wait(5)
