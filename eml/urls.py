@@ -19,6 +19,7 @@ urlpatterns = [
     path("", front, name="front"),
     path("account/", include("apps.users.urls")),
     path("account/", include("allauth.urls")),
+    path("admin/", include("apps.reports.urls")),
     path("admin/", admin.site.urls),
     path("chat/", include("apps.messaging.urls")),
     path("console/", include("apps.console.urls")),

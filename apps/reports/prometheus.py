@@ -1,0 +1,89 @@
+"""What the installation as a whole is doing, for Prometheus. Asked at each scrape; nothing is computed otherwise."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Min
+from django.utils import timezone
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from apps.core.models import Handling
+from apps.routing.choices import State
+from apps.routing.models import Agent, Queue
+
+from . import metrics, selectors
+
+logger = logging.getLogger(__name__)
+
+
+class CallCenter(Collector):
+    """Five queries a scrape."""
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        # Without this the registry would ask `collect` for the names, at import, before there is a database.
+        yield from _families().values()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        families = _families()
+        try:
+            _fill_line(families)
+            _fill_agents(families)
+            _fill_handlings(families)
+        except (DatabaseError, InterfaceError):
+            # The process's own metrics matter most when the database is down; `absent()` tells about these.
+            logger.warning("The call center's metrics cannot be read: the database does not answer.")
+            return
+        yield from families.values()
+
+
+def register(registry: CollectorRegistry = REGISTRY) -> None:
+    """Once per registry, however often it is called."""
+    if not any(isinstance(collector, CallCenter) for collector in list(registry._collector_to_names)):
+        registry.register(CallCenter())
+
+
+def _families() -> dict[str, GaugeMetricFamily]:
+    gauges = [
+        ("eml_queue_waiting", "Contacts in line now, without left messages.", ["queue"]),
+        ("eml_queue_left_messages", "Left messages that wait for an answer.", ["queue"]),
+        (
+            "eml_queue_longest_wait_seconds",
+            "Longest wait of those in line now; 0 when nobody waits.",
+            ["queue"],
+        ),
+        ("eml_agents", "Agents by state, those signed out left out.", ["state"]),
+        ("eml_handlings_dead", "Follow-ups of events that failed for good and wait for a retry by hand.", []),
+        ("eml_handlings_oldest_pending_seconds", "Age of the oldest unfinished follow-up; 0 when none.", []),
+    ]
+    return {name: GaugeMetricFamily(name, text, labels=labels) for name, text, labels in gauges}
+
+
+def _fill_line(families: dict[str, GaugeMetricFamily]) -> None:
+    lines, now = selectors.lines_of(Queue.objects.all()), timezone.now()
+    for queue_id, slug in Queue.objects.filter(is_active=True).order_by("id").values_list("id", "slug"):
+        line = lines.get(queue_id, metrics.Line())
+        families["eml_queue_waiting"].add_metric([slug], metrics.waiting_now(line))
+        families["eml_queue_left_messages"].add_metric([slug], line.left_messages)
+        longest = metrics.longest_wait(line, now=now) or 0
+        families["eml_queue_longest_wait_seconds"].add_metric([slug], longest)
+
+
+def _fill_agents(families: dict[str, GaugeMetricFamily]) -> None:
+    states = selectors.states_now(Agent.objects.all(), now=timezone.now())
+    counts = Counter(metrics.agents_by_state(states))
+    for state in State.values:
+        if state != State.SIGNED_OUT:
+            families["eml_agents"].add_metric([state], counts[state])
+
+
+def _fill_handlings(families: dict[str, GaugeMetricFamily]) -> None:
+    families["eml_handlings_dead"].add_metric([], Handling.objects.dead().count())
+    oldest = Handling.objects.filter(is_dead=False).aggregate(at=Min("event__at"))["at"]
+    age = max((timezone.now() - oldest).total_seconds(), 0) if oldest else 0
+    families["eml_handlings_oldest_pending_seconds"].add_metric([], age)

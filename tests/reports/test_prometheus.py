@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+
+from apps.core.models import Handling
+from apps.reports import prometheus, selectors
+
+from .planted import contact, dead_handling, make_place
+
+
+@pytest.mark.django_db
+def test_endpoint_tells_what_happens_now(client) -> None:
+    place = make_place("support")
+    now = timezone.now()
+    contact(place, at=now - timedelta(seconds=100))
+    contact(place, at=now - timedelta(seconds=30))
+    contact(place, at=now - timedelta(hours=5), is_left_message=True)
+    dead_handling()
+    pending = dead_handling(is_dead=False, tries=0)
+    type(pending.event).objects.filter(pk=pending.event_id).update(at=now - timedelta(seconds=40))
+    body = client.get("/metrics").content.decode()
+    lines = dict(line.rsplit(" ", 1) for line in body.splitlines() if line.startswith("eml_"))
+    assert lines['eml_queue_waiting{queue="support"}'] == "2.0"
+    assert lines['eml_queue_left_messages{queue="support"}'] == "1.0"
+    assert 100 <= float(lines['eml_queue_longest_wait_seconds{queue="support"}']) < 130
+    assert lines['eml_agents{state="available"}'] == "0.0"
+    assert lines["eml_handlings_dead"] == "1.0"
+    assert 40 <= float(lines["eml_handlings_oldest_pending_seconds"]) < 70
+
+
+@pytest.mark.django_db
+def test_scrape_takes_few_queries_however_many_rows(django_assert_num_queries) -> None:
+    for name in ("a", "b", "c"):
+        contact(make_place(name), at=timezone.now())
+    dead_handling()
+    assert Handling.objects.count() == 1
+    with django_assert_num_queries(5):
+        list(prometheus.CallCenter().collect())
+
+
+def test_registering_asks_no_database_and_happens_once() -> None:
+    registry = CollectorRegistry()
+    prometheus.register(registry)
+    prometheus.register(registry)
+    assert "eml_queue_waiting" in registry._names_to_collectors
+    assert sum(isinstance(one, prometheus.CallCenter) for one in REGISTRY._collector_to_names) == 1
+
+
+def test_without_a_database_the_other_metrics_are_still_served(monkeypatch) -> None:
+    def down(*args, **kwargs):
+        raise OperationalError
+
+    monkeypatch.setattr(selectors, "lines_of", down)
+    registry = CollectorRegistry()
+    prometheus.register(registry)
+    assert b"eml_" not in generate_latest(registry)
