@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib.admin import register, site
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import StackedInline, TabularInline
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, TextFilter
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
+from unfold.contrib.filters.admin import RangeDateTimeFilter as UnfoldRangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
@@ -32,6 +36,23 @@ __all__ = [
     "register",
     "site",
 ]
+
+
+class RangeDateTimeFilter(UnfoldRangeDateTimeFilter):
+    """Times are those of the viewer's clock. A date alone means all of that day; what is no date is ignored."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        for end, lookup, whole_day in (("from", "gte", "00:00:00"), ("to", "lte", "23:59:59")):
+            if moment := self._moment(end, whole_day):
+                queryset = queryset.filter(**{f"{self.field_path}__{lookup}": moment})
+        return queryset
+
+    def _moment(self, end: str, whole_day: str) -> datetime | None:
+        date, time = (self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") for part in (0, 1))
+        try:
+            return forms.SplitDateTimeField().clean([date, time or whole_day]) if date else None
+        except forms.ValidationError:
+            return None
 
 
 class ModelAdmin(UnfoldModelAdmin):

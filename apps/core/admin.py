@@ -1,0 +1,237 @@
+"""The event log and what still follows from it; and what other packages have that helps an administrator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from . import dispatch, visibility
+from .admin_base import (
+    DropdownFilter,
+    InfinitePaginator,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    TextFilter,
+    action,
+    display,
+    register,
+    site,
+)
+from .events import Fact
+from .models import Event, Handling
+
+
+class TypeFilter(DropdownFilter):
+    title = _("type")
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The types the program knows; asking the log which it holds would read all of it."""
+        return [(name, name) for name in sorted({fact.type for fact in Fact.__subclasses__()})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+class ActorFilter(TextFilter):
+    title = _("actor (user:5, customer:7, system)")
+    parameter_name = "actor"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(actor=self.value().strip()) if self.value() else queryset
+
+
+class StreamSearch:
+    """The search box finds one stream by its whole name, which has an index; parts of names would read everything."""
+
+    search_fields = ["stream"]
+    search_help_text = _("A stream: conversation:12, agent:3, user:5, customer:7")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        term = search_term.strip()
+        return (queryset.filter(stream=term) if term else queryset), False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        return visibility.visible(rows, to=request.user)
+
+
+@register(Event)
+class EventAdmin(StreamSearch, ReadOnlyAdmin):
+    paginator = InfinitePaginator
+    list_display = ["moment", "type", "stream_link", "actor", "summary"]
+    list_filter = [TypeFilter, ActorFilter, ("at", RangeDateTimeFilter)]
+    list_filter_submit = True
+    ordering = ["-id"]
+    fields = ["type", "stream_link", "actor", "moment", "payload_table"]
+
+    @display(description=_("at"))
+    def moment(self, event: Event) -> str:
+        """To the second and shorter than the usual format: the log is read by comparing times."""
+        return _second(event.at)
+
+    @display(description=_("stream"))
+    def stream_link(self, event: Event) -> SafeString:
+        address = reverse("admin:core_event_changelist")
+        return format_html('<a href="{}?q={}">{}</a>', address, event.stream, event.stream)
+
+    @display(description=_("payload"))
+    def summary(self, event: Event) -> str:
+        return " · ".join(f"{name} {_shown(value)}" for name, value in event.payload.items())
+
+    @display(description=_("payload"))
+    def payload_table(self, event: Event) -> SafeString:
+        rows = format_html_join(
+            "",
+            '<tr><th scope="row" class="pr-6 py-1 text-left font-semibold">{}</th><td class="py-1">{}</td></tr>',
+            ((name, _shown(value)) for name, value in event.payload.items()),
+        )
+        return format_html("<table><tbody>{}</tbody></table>", rows)
+
+
+class StateFilter(DropdownFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("dead", _("Dead")), ("waiting", _("Waiting"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(is_dead=self.value() == "dead") if self.value() else queryset
+
+
+@register(Handling)
+class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
+    list_display = ["subscriber", "event_type", "stream", "state", "tries", "due", "error_line"]
+    list_filter = [StateFilter]
+    list_filter_submit = True
+    list_select_related = ["event"]
+    ordering = ["-is_dead", "id"]
+    actions = ["retry"]
+    fields = ["subscriber", "event_link", "stream", "state", "tries", "due", "error_text"]
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_handling")
+
+    @action(description=_("Retry the selected dead follow-ups"), permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Handling]) -> None:
+        count = dispatch.retry(list(queryset.values_list("id", flat=True)))
+        text = ngettext(
+            "%(count)s follow-up is put back to work.", "%(count)s follow-ups are put back to work.", count
+        )
+        level = messages.SUCCESS if count else messages.WARNING
+        self.message_user(request, text % {"count": count} if count else _("None of these is dead."), level)
+
+    @display(description=_("state"), label={"dead": "danger", "waiting": "info"})
+    def state(self, handling: Handling) -> tuple[str, Any]:
+        return ("dead", _("Dead")) if handling.is_dead else ("waiting", _("Waiting"))
+
+    @display(description=_("due at"))
+    def due(self, handling: Handling) -> str:
+        return _second(handling.due_at)
+
+    @display(description=_("event"))
+    def event_type(self, handling: Handling) -> str:
+        return handling.event.type
+
+    @display(description=_("event"))
+    def event_link(self, handling: Handling) -> SafeString:
+        address = reverse("admin:core_event_change", args=[handling.event_id])
+        return format_html('<a href="{}">{}</a>', address, handling.event)
+
+    @display(description=_("last error"))
+    def error_line(self, handling: Handling) -> str:
+        first = handling.last_error.partition("\n")[0]
+        return first if len(first) <= 100 else f"{first[:99]}…"
+
+    @display(description=_("last error"))
+    def error_text(self, handling: Handling) -> SafeString:
+        return format_html('<pre class="whitespace-pre-wrap">{}</pre>', handling.last_error)
+
+
+def _second(at: datetime) -> str:
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class SignInAttemptAdmin(ReadOnlyAdmin):
+    """Who is locked out, and why. Deleting a row lets them try again at once."""
+
+    list_display = ["attempt_time", "username", "ip_address", "failures_since_start"]
+    search_fields = ["username", "ip_address"]
+    fields = ["attempt_time", "username", "ip_address", "user_agent", "path_info", "failures_since_start"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("axes.delete_accessattempt")
+
+
+class ScheduleAdmin(ReadOnlyAdmin):
+    """What runs by itself, and when it last did. The schedule is part of the program."""
+
+    list_display = ["name", "task", "enabled", "last_run_at", "total_run_count"]
+    fields = [
+        "name",
+        "task",
+        "enabled",
+        "interval",
+        "crontab",
+        "last_run_at",
+        "total_run_count",
+        "expire_seconds",
+    ]
+    ordering = ["name"]
+
+
+def _replace(label: str, admin_class: type | None) -> None:
+    model = apps.get_model(label)
+    if site.is_registered(model):
+        site.unregister(model)
+    if admin_class:
+        site.register(model, admin_class)
+
+
+def _tidy(labels: Iterable[str]) -> None:
+    for label in labels:
+        _replace(label, None)
+
+
+# Rights come from roles, sign-ins and tokens have their own pages: these tables would only invite mistakes.
+_tidy(
+    [
+        "account.EmailAddress",
+        "auth.Group",
+        "axes.AccessFailureLog",
+        "axes.AccessLog",
+        "django_celery_beat.ClockedSchedule",
+        "django_celery_beat.CrontabSchedule",
+        "django_celery_beat.IntervalSchedule",
+        "django_celery_beat.SolarSchedule",
+        "mfa.Authenticator",
+        "socialaccount.SocialAccount",
+        "socialaccount.SocialApp",
+        "socialaccount.SocialToken",
+        "token_blacklist.BlacklistedToken",
+        "token_blacklist.OutstandingToken",
+        "usersessions.UserSession",
+    ]
+)
+_replace("axes.AccessAttempt", SignInAttemptAdmin)
+_replace("django_celery_beat.PeriodicTask", ScheduleAdmin)

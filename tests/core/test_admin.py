@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core.models import Event, Handling
+from apps.users.choices import Role
+from eml.admin_menu import MENU
+from tests.factories import make_customer, make_team, make_user
+
+pytestmark = pytest.mark.django_db
+
+EVENTS, HANDLINGS = "admin:core_event_changelist", "admin:core_handling_changelist"
+
+
+def make_event(stream: str = "conversation:1", **fields) -> Event:
+    defaults = {
+        "type": "messaging.conversation.started",
+        "payload": {"conversation": 1},
+        "actor": "customer:7",
+    }
+    return Event.objects.create(stream=stream, at=timezone.now(), **defaults | fields)
+
+
+def make_dead(stream: str = "conversation:1", **fields) -> Handling:
+    defaults = {
+        "subscriber": "routing.enqueue",
+        "tries": 5,
+        "is_dead": True,
+        "last_error": "OSError: no route",
+    }
+    return Handling.objects.create(
+        event=make_event(stream), stream=stream, due_at=timezone.now(), **defaults | fields
+    )
+
+
+@pytest.fixture
+def root(client):
+    user = make_user(Role.ADMIN)
+    client.force_login(user)
+    return user
+
+
+def shown(client, page: str, **query) -> list:
+    response = client.get(reverse(page), query)
+    assert response.status_code == 200
+    return list(response.context["cl"].result_list)
+
+
+def test_log_is_filtered_by_type_stream_and_actor(client, root) -> None:
+    one = make_event()
+    other = make_event("agent:3", type="routing.presence.changed", actor="user:5")
+    assert shown(client, EVENTS) == [other, one]
+    assert shown(client, EVENTS, type="routing.presence.changed") == [other]
+    assert shown(client, EVENTS, q="conversation:1") == [one]
+    assert shown(client, EVENTS, q="conversation:") == []
+    assert shown(client, EVENTS, actor="user:5") == [other]
+
+
+def test_log_is_filtered_by_the_viewers_clock(client) -> None:
+    event = make_event()
+    Event.objects.filter(pk=event.pk).update(at=datetime(2026, 3, 10, 23, 30, tzinfo=UTC))
+    client.force_login(make_user(Role.ADMIN, time_zone="Europe/Berlin"))
+    assert shown(client, EVENTS, at_from_0="2026-03-11", at_from_1="00:30:00") == [event]
+    assert shown(client, EVENTS, at_from_0="2026-03-11", at_from_1="00:30:01") == []
+    assert shown(client, EVENTS, at_to_0="2026-03-11") == [event]
+    assert shown(client, EVENTS, at_to_0="2026-03-10") == []
+    assert shown(client, EVENTS, at_to_0="soon") == [event]
+
+
+def test_log_offers_every_type_the_program_knows(client, root) -> None:
+    body = client.get(reverse(EVENTS)).content.decode()
+    assert "messaging.message.sent" in body
+    assert "routing.offer.lapsed" in body
+
+
+def test_log_is_never_counted(client, root) -> None:
+    make_event()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(reverse(EVENTS))
+    assert not [
+        q for q in queries.captured_queries if "COUNT(" in q["sql"].upper() and "core_event" in q["sql"]
+    ]
+
+
+def test_log_pages_through_everything(client, root) -> None:
+    rows = [make_event(f"conversation:{n}") for n in range(60)]
+    first, second = shown(client, EVENTS), shown(client, EVENTS, p=2)
+    assert [event.pk for event in first + second] == [event.pk for event in reversed(rows)]
+
+
+def test_an_event_shows_its_payload_and_escapes_it(client, root) -> None:
+    event = make_event(payload={"reason": "<b>x</b>", "tags": [1, 2]})
+    body = client.get(reverse("admin:core_event_change", args=[event.pk])).content.decode()
+    assert "&lt;b&gt;x&lt;/b&gt;" in body
+    assert "[1, 2]" in body
+
+
+@pytest.mark.parametrize("model", ["event", "handling"])
+def test_history_cannot_be_changed(client, root, model: str) -> None:
+    row = make_dead() if model == "handling" else make_event()
+    assert client.get(reverse(f"admin:core_{model}_add")).status_code == 403
+    assert (
+        client.post(reverse(f"admin:core_{model}_change", args=[row.pk]), {"stream": "x"}).status_code == 403
+    )
+    assert (
+        client.post(reverse(f"admin:core_{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    )
+
+
+@pytest.mark.parametrize("page", [EVENTS, HANDLINGS])
+def test_agents_are_not_let_in(client, page: str) -> None:
+    client.force_login(make_user(Role.AGENT))
+    assert client.get(reverse(page)).status_code == 302
+
+
+def test_supervisors_see_the_streams_of_their_teams_only(client) -> None:
+    team = make_team()
+    mine, foreign = make_customer([team]), make_customer([make_team()])
+    seen = make_event(mine.actor_ref)
+    make_event(foreign.actor_ref)
+    make_event("something:1")
+    client.force_login(make_user(Role.SUPERVISOR, [team]))
+    assert shown(client, EVENTS) == [seen]
+    hidden = Event.objects.exclude(pk=seen.pk).first()
+    assert client.get(reverse("admin:core_event_change", args=[hidden.pk])).status_code == 302
+
+
+def retry(client, *rows: Handling):
+    data = {"action": "retry", "_selected_action": [row.pk for row in rows]}
+    return client.post(reverse(HANDLINGS), data, follow=True)
+
+
+def test_handlings_are_listed_by_state_with_their_error(client, root) -> None:
+    dead, waiting = make_dead(), make_dead(is_dead=False, tries=1, last_error="")
+    assert shown(client, HANDLINGS, state="dead") == [dead]
+    assert shown(client, HANDLINGS, state="waiting") == [waiting]
+    assert (
+        "OSError: no route"
+        in client.get(reverse("admin:core_handling_change", args=[dead.pk])).content.decode()
+    )
+
+
+def test_retry_puts_dead_handlings_back_to_work(client, root) -> None:
+    dead, other = make_dead(), make_dead()
+    response = retry(client, dead)
+    assert "1 follow-up is put back to work." in response.content.decode()
+    dead.refresh_from_db()
+    assert (dead.is_dead, dead.tries, dead.last_error) == (False, 0, "")
+    other.refresh_from_db()
+    assert other.is_dead
+
+
+def test_retry_of_what_is_not_dead_changes_nothing(client, root) -> None:
+    waiting = make_dead(is_dead=False, tries=2, last_error="once")
+    assert "None of these is dead." in retry(client, waiting).content.decode()
+    waiting.refresh_from_db()
+    assert waiting.tries == 2
+
+
+def test_supervisors_retry_their_teams_work_and_no_other(client) -> None:
+    team = make_team()
+    mine, foreign = (
+        make_dead(make_customer([team]).actor_ref),
+        make_dead(make_customer([make_team()]).actor_ref),
+    )
+    client.force_login(make_user(Role.SUPERVISOR, [team]))
+    retry(client, mine, foreign)
+    mine.refresh_from_db()
+    foreign.refresh_from_db()
+    assert (mine.is_dead, foreign.is_dead) == (False, True)
+
+
+def test_who_may_only_look_cannot_retry(client) -> None:
+    user = make_user(None, is_active=True)
+    user.is_staff = True
+    user.save()
+    client.force_login(user)
+    dead = make_dead()
+    assert (
+        client.post(reverse(HANDLINGS), {"action": "retry", "_selected_action": [dead.pk]}).status_code == 403
+    )
+    dead.refresh_from_db()
+    assert dead.is_dead
+
+
+def menu(client) -> dict[str, dict]:
+    groups = client.get(reverse("admin:index")).context["sidebar_navigation"]
+    return {str(item["title"]): item for group in groups for item in group["items"]}
+
+
+def test_menu_counts_dead_follow_ups(client, root) -> None:
+    assert "badge" not in menu(client)["Follow-ups"]
+    make_dead()
+    make_dead()
+    assert menu(client)["Follow-ups"]["badge"] == 2
+
+
+@pytest.mark.parametrize("role", [Role.SUPERVISOR, Role.ADMIN])
+def test_every_entry_of_the_menu_opens(client, role: Role) -> None:
+    client.force_login(make_user(role, [make_team()]))
+    pages = {title: client.get(item["link"]).status_code for title, item in menu(client).items()}
+    assert set(pages.values()) == {200}, pages
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for _, entries in MENU for entry in entries], ids=lambda entry: entry.page
+)
+def test_every_entry_of_the_menu_is_there_for_administrators(client, root, entry) -> None:
+    assert str(entry.title) in menu(client)
+
+
+def test_menu_of_supervisors_lacks_what_only_administrators_do(client) -> None:
+    client.force_login(make_user(Role.SUPERVISOR, [make_team()]))
+    assert not {"Schedule", "Failed sign-ins"} & set(menu(client))
+
+
+def test_tables_that_only_invite_mistakes_are_not_in_the_admin() -> None:
+    labels = {model._meta.label for model in admin.site._registry}
+    assert not {"auth.Group", "token_blacklist.OutstandingToken", "account.EmailAddress"} & labels
+    assert {"core.Event", "core.Handling", "axes.AccessAttempt"} <= labels
