@@ -134,7 +134,9 @@ def test_caches_keep_the_script_and_not_the_pages(client: Client) -> None:
     assert script["Content-Type"] == "text/javascript; charset=utf-8"
     assert script["Cross-Origin-Resource-Policy"] == "cross-origin"
     for path in ("", "frame/"):
-        assert {"private", "no-cache"} <= set(client.get(f"/chat/support/{path}")["Cache-Control"].split(", "))
+        assert {"private", "no-cache"} <= set(
+            client.get(f"/chat/support/{path}")["Cache-Control"].split(", ")
+        )
 
 
 def test_widget_knows_its_inbox_and_its_pages(client: Client) -> None:

@@ -1,0 +1,187 @@
+/** Puts the parts together: store and server at one end, the page at the other, and the page around it, if any. */
+
+import { ApiError, ChatApi } from "./api.js";
+import { ChatClient } from "./client.js";
+import { Composer } from "./composer.js";
+import { busy, options, ref, say, show, texts } from "./dom.js";
+import { Surroundings } from "./embed.js";
+import { Ending } from "./ended.js";
+import { Addresses } from "./files.js";
+import { MessageList } from "./messages.js";
+import { Attention } from "./sound.js";
+import { StartForm } from "./start.js";
+import { Store } from "./store.js";
+import { View } from "./view.js";
+import { Clock } from "./words.js";
+
+const AVAILABILITY_SECONDS = 30;
+
+const isEmbedded = options.embedded === "true";
+// In a frame: the panel is open. On a page of its own it always is.
+let isOpen = !isEmbedded;
+
+const store = new Store(options.inbox);
+const api = new ChatApi({ base: options.api, inbox: options.inbox });
+const client = new ChatClient({ api, store, socketUrl: options.socket.replace(/^\//, `${location.origin.replace(/^http/, "ws")}/`) });
+const addresses = new Addresses(api);
+const surroundings = isEmbedded
+  ? new Surroundings({ allowedOrigins: options.origins.split(" "), onOpened: opened, onClosed: () => (isOpen = false) })
+  : null;
+const attention = new Attention({ store, onUnread: (count) => surroundings?.unread(count) });
+const messages = new MessageList({
+  scroller: ref("scroller"),
+  list: ref("log"),
+  clock: new Clock(options.language, texts),
+  addresses,
+  onRetry: (id) => client.outbox.retry(id),
+  onDiscard: (id) => client.outbox.discard(id),
+  onEnlarge: (address, name) => view.enlarge(address, name),
+  onSeen: seen,
+});
+const composer = new Composer({
+  api,
+  addresses,
+  onSend: (message) => client.send(message),
+  onTyping: () => client.typing(),
+});
+const start = new StartForm({ store, onStart: begin });
+const ending = new Ending({ onRate: (rating, comment) => client.rate(rating, comment), onAgain: again });
+const view = new View({ client, messages, composer, ending, start, attention });
+
+function isLooking() {
+  return isOpen && document.visibilityState === "visible" && messages.isAtEnd;
+}
+
+function seen() {
+  if (view.screen !== "talk" || !isLooking()) return;
+  attention.seen();
+  client.markRead();
+}
+
+function opened() {
+  isOpen = true;
+  seen();
+  if (view.screen === "start") start.focus();
+  if (view.screen === "talk" && client.status !== "closed") composer.focus();
+}
+
+async function begin(form) {
+  await client.start(form);
+  enterTalk();
+  composer.focus();
+}
+
+function enterTalk() {
+  messages.clear();
+  ending.clear();
+  view.open("talk");
+  view.draw();
+  surroundings?.session(true);
+}
+
+let availabilityTimer = null;
+
+async function enterStart(notice = "") {
+  client.leave();
+  composer.clear();
+  attention.seen();
+  surroundings?.session(false);
+  clearTimeout(availabilityTimer);
+  start.open(notice);
+  await showAvailability();
+  view.open("start");
+  if (isOpen && !matchMedia("(pointer: coarse)").matches) start.focus();
+}
+
+/** Asked again while the form is open: who is there may change while somebody types. */
+async function showAvailability() {
+  try {
+    const { is_staffed, waiting } = await api.availability();
+    start.draw({ isStaffed: is_staffed, waiting });
+    view.drawAvailability({ isStaffed: is_staffed });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // Not knowing is no reason to send somebody away.
+    if (view.isStaffed === undefined) start.draw({ isStaffed: true, waiting: 0 });
+  }
+  availabilityTimer = setTimeout(() => view.screen === "start" && showAvailability(), AVAILABILITY_SECONDS * 1000);
+}
+
+function again() {
+  store.session = null;
+  enterStart();
+}
+
+function forget() {
+  ref("forget-dialog").close();
+  store.person = null;
+  store.attempt = null;
+  again();
+}
+
+async function end() {
+  const button = ref("end-confirm");
+  busy(button, true);
+  try {
+    await client.end();
+    ref("end-dialog").close();
+    ref("ended").focus();
+  } catch (error) {
+    say(ref("end-error"), error.status ? error.detail : texts.notReached);
+  } finally {
+    busy(button, false);
+  }
+}
+
+client.addEventListener("change", () => {
+  view.draw();
+  seen();
+});
+client.addEventListener("arrived", () => attention.arrived(isLooking()));
+client.addEventListener("gone", () => {
+  store.session = null;
+  enterStart(texts.expired);
+});
+
+// Another tab started a conversation, or left it.
+store.onSession((session) => {
+  if (!session) enterStart();
+  else if (session.token !== api.token) {
+    client.resume(session);
+    enterTalk();
+  }
+});
+
+ref("sound").addEventListener("click", () => {
+  attention.toggle();
+  view.drawSound();
+});
+ref("end").addEventListener("click", () => {
+  say(ref("end-error"), "");
+  ref("end-dialog").showModal();
+});
+ref("end-cancel").addEventListener("click", () => ref("end-dialog").close());
+ref("end-confirm").addEventListener("click", end);
+ref("forget").addEventListener("click", () => ref("forget-dialog").showModal());
+ref("forget-cancel").addEventListener("click", () => ref("forget-dialog").close());
+ref("forget-confirm").addEventListener("click", forget);
+ref("reconnect").addEventListener("click", () => client.wake());
+ref("close").addEventListener("click", () => surroundings?.close());
+document.addEventListener("keydown", (event) => {
+  // Escape that closed a menu or a dialog is used up.
+  if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) surroundings?.close();
+});
+window.addEventListener("online", () => client.wake());
+window.addEventListener("offline", () => client.lose());
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  client.wake();
+  seen();
+});
+
+show(ref("close"), isEmbedded);
+view.drawSound();
+if (store.session) {
+  client.resume(store.session);
+  enterTalk();
+} else enterStart();
