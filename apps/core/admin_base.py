@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib.admin import register, site
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import StackedInline, TabularInline
@@ -24,6 +28,7 @@ __all__ = [
     "HistoryAdmin",
     "InfinitePaginator",
     "ModelAdmin",
+    "Panel",
     "PasswordWidget",
     "RangeDateTimeFilter",
     "ReadOnlyAdmin",
@@ -33,6 +38,7 @@ __all__ = [
     "TextFilter",
     "action",
     "display",
+    "panels",
     "register",
     "site",
 ]
@@ -79,3 +85,12 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class Panel(NamedTuple):
+    title: str | Promise
+    html: SafeString
+
+
+# Boxes that upper floors add to the page of one row of a lower floor, by the model's label ("messaging.conversation").
+panels: dict[str, list[Callable[[HttpRequest, Model], Panel | None]]] = defaultdict(list)

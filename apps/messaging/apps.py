@@ -7,3 +7,15 @@ from django.utils.translation import gettext_lazy as _
 class MessagingConfig(AppConfig):
     name = "apps.messaging"
     verbose_name = _("Conversations")
+    # What was said is read, never changed; small lists may also be tidied up.
+    supervisors_may = {
+        "conversation": ("view",),
+        "message": (),
+        "note": (),
+        "attachment": (),
+        "visitorsession": (),
+        "historicalinbox": ("view",),
+        "historicalcannedreply": ("view",),
+        "cannedreply": ("view", "add", "change", "delete"),
+        "tag": ("view", "add", "change", "delete"),
+    }

@@ -1,0 +1,81 @@
+"""The event log of a conversation in words. Upper floors add the words for their own events to `WORDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from apps.core.models import Event
+from apps.users.models import User
+
+from .choices import CloseReason
+
+
+class Line(NamedTuple):
+    at: datetime
+    who: str
+    what: str
+
+
+# From an event's payload and the names of users by id.
+Words = Callable[[Mapping[str, Any], Mapping[int, str]], str]
+
+
+def _assigned(payload: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    return _("given to %(name)s") % {"name": names.get(payload["agent"], "?")}
+
+
+def _released(payload: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    name = names.get(payload["agent"], "?")
+    if payload["reason"] == "lost":
+        return _("connection of %(name)s lost; it waits again") % {"name": name}
+    return _("taken from %(name)s; it waits again") % {"name": name}
+
+
+def _closed(payload: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    reasons = dict(CloseReason.choices)
+    return _("closed: %(reason)s") % {"reason": reasons.get(payload["reason"], payload["reason"])}
+
+
+WORDS: dict[str, Words] = {
+    "messaging.conversation.started": lambda payload, names: _("conversation started"),
+    "messaging.conversation.assigned": _assigned,
+    "messaging.conversation.released": _released,
+    "messaging.conversation.closed": _closed,
+    "messaging.conversation.rated": lambda payload, names: _("rated %(n)s of 5") % {"n": payload["rating"]},
+    "messaging.conversation.tagged": lambda payload, names: _("tags changed"),
+    "messaging.note.added": lambda payload, names: _("note written"),
+    "messaging.attachment.stored": lambda payload, names: _("file uploaded"),
+}
+# The transcript shows each of them.
+LEFT_OUT = {"messaging.message.sent"}
+
+
+def lines(events: Iterable[Event]) -> list[Line]:
+    """In the order given; one query for all names."""
+    shown = [event for event in events if event.type not in LEFT_OUT]
+    names = dict(User.objects.filter(id__in=_user_ids(shown)).values_list("id", "name"))
+    return [Line(event.at, _actor(event.actor, names), _words(event, names)) for event in shown]
+
+
+def _user_ids(events: Iterable[Event]) -> set[int]:
+    actors = {event.actor.removeprefix("user:") for event in events if event.actor.startswith("user:")}
+    ids = {int(number) for number in actors if number.isdigit()}
+    return ids | {value for event in events if isinstance(value := event.payload.get("agent"), int)}
+
+
+def _actor(actor: str, names: Mapping[int, str]) -> str:
+    kind, _colon, number = actor.partition(":")
+    if kind == "user":
+        return names.get(int(number), actor) if number.isdigit() else actor
+    return _("Customer") if kind == "customer" else _("System")
+
+
+def _words(event: Event, names: Mapping[int, str]) -> str:
+    if words := WORDS.get(event.type):
+        return words(event.payload, names)
+    # "routing.offer.made" says enough until somebody finds better words.
+    return " ".join(event.type.split(".")[1:]).replace("_", " ")
