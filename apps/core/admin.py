@@ -9,6 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -59,6 +60,8 @@ class StreamSearch:
 
     search_fields = ["stream"]
     search_help_text = _("A stream: conversation:12, agent:3, user:5, customer:7")
+    # Counts beside the filters would count the log once for each type.
+    show_facets = ShowFacets.NEVER
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -123,7 +126,7 @@ class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
     list_select_related = ["event"]
     ordering = ["-is_dead", "id"]
     actions = ["retry"]
-    fields = ["subscriber", "event_link", "stream", "state", "tries", "due", "error_text"]
+    fields = ["subscriber", "event_link", "stream", "state_name", "tries", "due", "error_text"]
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_handling")
@@ -140,6 +143,10 @@ class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
     @display(description=_("state"), label={"dead": "danger", "waiting": "info"})
     def state(self, handling: Handling) -> tuple[str, Any]:
         return ("dead", _("Dead")) if handling.is_dead else ("waiting", _("Waiting"))
+
+    @display(description=_("state"))
+    def state_name(self, handling: Handling) -> Any:
+        return self.state(handling)[1]
 
     @display(description=_("due at"))
     def due(self, handling: Handling) -> str:

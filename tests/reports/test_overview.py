@@ -22,6 +22,12 @@ def _in_the_afternoon():
         yield
 
 
+@pytest.fixture(autouse=True)
+def _without_second_factor(settings) -> None:
+    """These users have none; that pages ask for it where it is required is tested with the people."""
+    settings.REQUIRE_MFA = False
+
+
 @pytest.fixture
 def place():
     return make_place("support")
