@@ -1,0 +1,411 @@
+"""What the desk shows: read-only, scoped to who asks, and the same number of queries however much there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    IntegerField,
+    Min,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from apps.core.models import Event
+from apps.messaging import selectors as messaging
+from apps.messaging.choices import Sender, Status
+from apps.messaging.models import Attachment, Conversation, Disposition, Message, Note, Tag, stream
+from apps.routing import selectors as routing
+from apps.routing.choices import Chosen, ItemState, State
+from apps.routing.models import Agent, Decision, Item, NotReadyReason, Offer, PresenceInterval, Queue
+from apps.users.choices import Role
+from apps.users.models import ContactPoint, User
+
+from . import thread, timeline, why
+
+# A page of the thread; "show earlier" brings the next one.
+THREAD_PAGE = 100
+EARLIER_SHOWN = 5
+TIMELINE_SHOWN = 60
+TEAM_SHOWN = 50
+
+
+# My conversations
+
+
+def conversations_of(user: User) -> QuerySet[Conversation]:
+    """Those in his hands, in the order in which he got them: a list that jumps while one works is no help."""
+    mine = messaging.conversations_visible_to(user).filter(agent=user, status=Status.ACTIVE)
+    return with_desk_figures(mine).order_by("assigned_at", "id")
+
+
+def with_desk_figures(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
+    """Adds `unread`, `waiting_since` (the customer's first unanswered message) and `last_words`, `last_speaker`."""
+    here = Message.objects.filter(conversation=OuterRef("pk"))
+    last_answer = here.filter(sender=Sender.AGENT).order_by("-seq").values("seq")[:1]
+    unanswered = here.filter(sender=Sender.CUSTOMER, seq__gt=OuterRef("answered_seq")).order_by("seq")
+    unread = here.filter(sender=Sender.CUSTOMER, seq__gt=OuterRef("agent_read_seq")).order_by()
+    spoken = here.exclude(sender=Sender.SYSTEM).order_by("-seq")
+    return (
+        conversations.select_related("customer", "inbox", "agent", "item__queue")
+        .annotate(answered_seq=Coalesce(Subquery(last_answer), 0))
+        .annotate(
+            waiting_since=Subquery(unanswered.values("at")[:1]),
+            unread=Coalesce(Subquery(unread.values("conversation").annotate(n=Count("*")).values("n")), 0),
+            last_words=Subquery(spoken.values("body")[:1]),
+            last_speaker=Subquery(spoken.values("sender")[:1]),
+        )
+    )
+
+
+def wrap_ups_of(user: User) -> QuerySet[Item]:
+    wrapping = Item.objects.filter(agent__user=user, state=ItemState.WRAP_UP)
+    return wrapping.select_related("conversation__customer", "queue").order_by("wrap_until")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """What waits in the queues somebody may see."""
+
+    waiting: int
+    longest_since: datetime | None
+
+
+def line_seen_by(user: User) -> Line:
+    waiting = Item.objects.filter(
+        state__in=[ItemState.WAITING, ItemState.OFFERED], queue__in=routing.queues_visible_to(user)
+    )
+    figures = waiting.aggregate(waiting=Count("id"), longest_since=Min("at"))
+    return Line(**figures)
+
+
+# The team, for supervisors
+
+
+def team_conversations(user: User) -> QuerySet[Conversation]:
+    """What waits or is with somebody else: who waits longest first."""
+    others = messaging.conversations_visible_to(user).open().exclude(agent=user)
+    return with_desk_figures(others).order_by(F("waiting_since").asc(nulls_last=True), "id")[:TEAM_SHOWN]
+
+
+def team_agents(user: User, *, now: datetime) -> list[Presence]:
+    agents = routing.agents_visible_to(user).exclude(user=user).filter(user__is_active=True)
+    signed_in = agents.exclude(chosen=Chosen.SIGNED_OUT)
+    return [_presence(agent, now=now) for agent in _with_interval(signed_in).order_by("user__name")]
+
+
+# Presence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Presence:
+    """The state to show, since when, and what is chosen for afterwards."""
+
+    state: State
+    reason: str
+    since: datetime | None
+    chosen: str
+    chosen_reason: str
+    load: int
+    capacity: int
+    agent: Agent | None = None
+    # Only told where somebody is looked for: has room for the contact in question.
+    may_be_rung: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.reason if self.state == State.NOT_READY and self.reason else str(self.state.label)
+
+    @property
+    def is_not_responding(self) -> bool:
+        """Also while he talks to others: nothing new is offered to him."""
+        return self.agent is not None and self.agent.is_not_responding and self.chosen == Chosen.AVAILABLE
+
+    @property
+    def is_available(self) -> bool:
+        return self.chosen == Chosen.AVAILABLE and not self.is_not_responding
+
+    def has_room_for(self, units: int) -> bool:
+        return self.is_available and self.capacity - self.load >= units
+
+    @property
+    def comes_next(self) -> str:
+        """What he chose while still at work: "Lunch" after this contact."""
+        at_work = self.state in (State.ON_CONTACT, State.OFFERED, State.WRAP_UP)
+        return self.chosen_reason if at_work and self.chosen == Chosen.NOT_READY else ""
+
+
+def presence_of(user: User, *, now: datetime) -> Presence:
+    agent = _with_interval(Agent.objects.filter(user=user)).first()
+    if agent is None:
+        return Presence(State.SIGNED_OUT, "", None, Chosen.SIGNED_OUT, "", 0, 0)
+    return _presence(agent, now=now)
+
+
+def _with_interval(agents: QuerySet[Agent]) -> QuerySet[Agent]:
+    current = Prefetch("intervals", PresenceInterval.objects.filter(ended_at=None), to_attr="current")
+    return agents.select_related("user", "reason").prefetch_related(current)
+
+
+def _presence(agent: Agent, *, now: datetime) -> Presence:
+    interval = agent.current[0] if agent.current else None
+    state = State(interval.state) if interval else State.SIGNED_OUT
+    if agent.chosen != Chosen.SIGNED_OUT and (agent.present_until is None or agent.present_until <= now):
+        # The sweep will write it down in a moment.
+        state = State.DISCONNECTED
+    reason = agent.reason.name if agent.reason else ""
+    return Presence(
+        state=state,
+        reason=interval.reason if interval else "",
+        since=interval.started_at if interval else None,
+        chosen=agent.chosen,
+        chosen_reason=reason,
+        load=agent.load,
+        capacity=agent.capacity,
+        agent=agent,
+    )
+
+
+def not_ready_reasons() -> QuerySet[NotReadyReason]:
+    return NotReadyReason.objects.filter(is_active=True)
+
+
+# Offers
+
+
+def offers_ringing_at(user: User, *, now: datetime) -> list[Offer]:
+    """Live offers with `last_words`, `why` and `seconds`; the oldest rings first."""
+    words = Message.objects.filter(conversation=OuterRef("item__conversation"), sender=Sender.CUSTOMER)
+    live = routing.live_offers_of(user).filter(expires_at__gt=now)
+    offers = list(live.annotate(last_words=Subquery(words.order_by("-seq").values("body")[:1])))
+    for offer in offers:
+        offer.why = _why(offer.decision)
+        offer.seconds = max(1, round((offer.expires_at - offer.offered_at).total_seconds()))
+    return offers
+
+
+def _why(decision: Decision | None) -> str:
+    return "" if decision is None else why.sentence(decision.terms, decision.others)
+
+
+# One conversation
+
+
+def get_conversation(user: User, pk: int) -> Conversation | None:
+    """None when there is none, or it is not for this user to see."""
+    seen = messaging.conversations_visible_to(user).filter(pk=pk)
+    return seen.select_related(
+        "customer", "inbox", "team", "agent", "disposition", "item__queue", "item__agent"
+    ).first()
+
+
+def item_of(conversation: Conversation) -> Item | None:
+    return getattr(conversation, "item", None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the thread; `after_seq` and `after_note` say where it ends, `before_seq` where it begins."""
+
+    entries: list[thread.Entry]
+    after_seq: int
+    after_note: int
+    before_seq: int | None = None
+
+
+def newest_part(conversation: Conversation) -> Part:
+    return _part(conversation, from_seq=max(0, conversation.last_seq - THREAD_PAGE))
+
+
+def part_before(conversation: Conversation, *, before_seq: int) -> Part:
+    from_seq = max(0, before_seq - 1 - THREAD_PAGE)
+    return _part(conversation, from_seq=from_seq, before_seq=before_seq)
+
+
+def _part(conversation: Conversation, *, from_seq: int, before_seq: int | None = None) -> Part:
+    shown = messaging.messages_of(conversation.pk, after_seq=from_seq)
+    messages = list(shown if before_seq is None else shown.filter(seq__lt=before_seq))
+    notes = _notes_of(conversation)
+    if from_seq and messages:
+        notes = notes.filter(at__gte=messages[0].at)
+    if before_seq is not None:
+        notes = notes.filter(at__lt=_time_of(conversation, before_seq))
+    found = list(notes)
+    return Part(
+        entries=_arranged(messages, found, previous=_previous(conversation, from_seq)),
+        after_seq=messages[-1].seq if messages else from_seq,
+        after_note=max((note.pk for note in found), default=0),
+        before_seq=messages[0].seq if from_seq and messages else None,
+    )
+
+
+def part_after(conversation: Conversation, *, seq: int, note: int) -> Part:
+    """What is new since the reader's last look."""
+    messages = list(messaging.messages_of(conversation.pk, after_seq=seq))
+    notes = list(_notes_of(conversation).filter(pk__gt=note))
+    return Part(
+        entries=_arranged(messages, notes, previous=_previous(conversation, seq)),
+        after_seq=messages[-1].seq if messages else seq,
+        after_note=max((row.pk for row in notes), default=note),
+    )
+
+
+def _notes_of(conversation: Conversation) -> QuerySet[Note]:
+    return Note.objects.filter(conversation=conversation).select_related("author").order_by("id")
+
+
+def _previous(conversation: Conversation, seq: int) -> Message | None:
+    return Message.objects.filter(conversation=conversation, seq=seq).first()
+
+
+def _time_of(conversation: Conversation, seq: int) -> Subquery:
+    return Subquery(Message.objects.filter(conversation=conversation, seq=seq).values("at")[:1])
+
+
+def _arranged(messages: list[Message], notes: list[Note], *, previous: Message | None) -> list[thread.Entry]:
+    return thread.arrange(messages, notes, zone=timezone.get_current_timezone(), previous=previous)
+
+
+def get_file(user: User, pk: UUID) -> Attachment | None:
+    """A file of a conversation he may see."""
+    seen = messaging.conversations_visible_to(user)
+    return Attachment.objects.filter(pk=pk, conversation__in=seen).first()
+
+
+# The right-hand side
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reasoning:
+    """One decision, ready to read: the terms of its score, and what kept the others from it."""
+
+    decision: Decision
+    sentence: str
+    others: list[tuple[str, int | None, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Details:
+    contacts: list[ContactPoint]
+    is_visitor: bool
+    earlier: list[Conversation]
+    earlier_count: int
+    tags: list[Tag]
+    reasonings: list[Reasoning]
+    timeline: list[timeline.Line]
+
+    @property
+    def earlier_decisions(self) -> int:
+        return len(self.reasonings) - 1
+
+
+def details_of(conversation: Conversation, *, user: User) -> Details:
+    customer = conversation.customer
+    contacts = list(customer.contact_points.order_by("kind", "id"))
+    earlier = messaging.conversations_visible_to(user).filter(customer=customer).exclude(pk=conversation.pk)
+    decisions = list(routing.decisions_of(conversation.pk)[:EARLIER_SHOWN])
+    events = list(
+        Event.objects.filter(stream=stream(conversation.pk))
+        .exclude(type="messaging.message.sent")
+        .order_by("-id")
+    )
+    shown = events[:TIMELINE_SHOWN][::-1]
+    names = _names(shown, decisions)
+    return Details(
+        contacts=contacts,
+        is_visitor=not customer.external_id and not any(point.is_verified for point in contacts),
+        earlier=list(earlier.select_related("agent", "disposition").order_by("-id")[:EARLIER_SHOWN]),
+        earlier_count=earlier.count(),
+        tags=list(conversation.tags.all()),
+        reasonings=[_reasoning(decision, names) for decision in decisions],
+        timeline=timeline.lines(shown, names),
+    )
+
+
+def _reasoning(decision: Decision, names: timeline.Names) -> Reasoning:
+    others = [(names.agents.get(agent, "–"), score, text) for agent, score, text in decision.others]
+    return Reasoning(decision, why.sentence(decision.terms, decision.others), others)
+
+
+def _names(events: Iterable[Any], decisions: Iterable[Decision]) -> timeline.Names:
+    """Everybody and every queue named in these rows, in four queries."""
+    ids: dict[str, set[int]] = defaultdict(set)
+    for event in events:
+        kind, _colon, number = event.actor.partition(":")
+        if kind == "user" and number.isdigit():
+            ids["user"].add(int(number))
+        # An agent of the floor below is a user; routing numbers its agents itself.
+        agents = "user" if event.type.startswith("messaging.") else "agent"
+        ids[agents].add(event.payload.get("agent") or 0)
+        ids["queue"].update(event.payload.get(name, 0) for name in ("queue", "from_queue", "to_queue"))
+        ids["disposition"].add(event.payload.get("disposition") or 0)
+    for decision in decisions:
+        ids["agent"].update(agent for agent, _score, _text in decision.others)
+    return timeline.Names(
+        users={row.pk: row.get_short_name() for row in User.objects.filter(pk__in=ids["user"])},
+        agents={
+            row.pk: row.user.get_short_name()
+            for row in Agent.objects.filter(pk__in=ids["agent"]).select_related("user")
+        },
+        queues=dict(Queue.objects.filter(pk__in=ids["queue"]).values_list("pk", "name")),
+        dispositions=dict(Disposition.objects.filter(pk__in=ids["disposition"]).values_list("pk", "name")),
+    )
+
+
+# What the dialogs offer
+
+
+def dispositions() -> QuerySet[Disposition]:
+    return Disposition.objects.filter(is_active=True)
+
+
+def queues_to_pass_on_to(conversation: Conversation, *, now: datetime) -> QuerySet[Queue]:
+    """Every queue: passing on to another department is what this is for. Those of the own team first."""
+    present = Agent.objects.connected(now).filter(
+        user__teams=OuterRef("team"), chosen=Chosen.AVAILABLE, user__is_active=True
+    )
+    available = present.order_by().values("user__teams").annotate(n=Count("id", distinct=True)).values("n")
+    own = Case(When(team=conversation.team_id, then=0), default=1, output_field=IntegerField())
+    return (
+        Queue.objects.filter(is_active=True)
+        .select_related("team")
+        .annotate(
+            waiting=Count("items", filter=Q(items__state=ItemState.WAITING)),
+            available=Coalesce(Subquery(available[:1]), 0),
+            nearness=own,
+        )
+        .order_by("nearness", "name")
+    )
+
+
+def colleagues_for(conversation: Conversation, *, user: User, now: datetime) -> list[Presence]:
+    """Signed-in members of the conversation's team; those with room first."""
+    team = Agent.objects.connected(now).filter(user__teams=conversation.team_id, user__is_active=True)
+    others = [
+        _presence(agent, now=now) for agent in _with_interval(team.exclude(user=user)).order_by("user__name")
+    ]
+    item = item_of(conversation)
+    units = item.queue.units if item else 0
+    rung = [
+        dataclasses.replace(one, may_be_rung=one.is_available and one.capacity - one.load >= units)
+        for one in others
+    ]
+    return sorted(rung, key=lambda one: not one.may_be_rung)
+
+
+def may_supervise(user: User) -> bool:
+    return user.has_role(Role.SUPERVISOR)

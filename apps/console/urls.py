@@ -1,0 +1,34 @@
+"""Addresses of the desk. A GET answers the page, or its fragment when HTMX asks."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .views import conversation, desk, thread, work
+
+app_name = "console"
+
+urlpatterns = [
+    path("", desk.page, name="desk"),
+    path("list/", desk.conversations, name="list"),
+    path("team/", desk.team, name="team"),
+    path("presence/", desk.presence, name="presence"),
+    path("offers/", desk.offers, name="offers"),
+    path("offers/<int:pk>/accept/", desk.accept, name="accept"),
+    path("offers/<int:pk>/decline/", desk.decline, name="decline"),
+    path("sign-out/", desk.sign_out, name="sign-out"),
+    path("c/<int:pk>/", conversation.page, name="conversation"),
+    path("c/<int:pk>/head/", conversation.head, name="head"),
+    path("c/<int:pk>/composer/", conversation.composer, name="composer"),
+    path("c/<int:pk>/details/", conversation.details, name="details"),
+    path("c/<int:pk>/messages/", thread.messages, name="messages"),
+    path("c/<int:pk>/notes/", thread.notes, name="notes"),
+    path("c/<int:pk>/read/", thread.read, name="read"),
+    path("c/<int:pk>/canned/", thread.canned, name="canned"),
+    path("c/<int:pk>/files/", thread.upload, name="upload"),
+    path("files/<uuid:pk>/", thread.download, name="file"),
+    path("c/<int:pk>/tags/", work.tags, name="tags"),
+    path("c/<int:pk>/transfer/", work.transfer, name="transfer"),
+    path("c/<int:pk>/close/", work.close, name="close"),
+    path("c/<int:pk>/wrap-up/", work.wrap_up, name="wrap-up"),
+]

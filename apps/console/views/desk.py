@@ -1,0 +1,86 @@
+"""The desk itself: the page, my conversations, my presence, what rings."""
+
+from __future__ import annotations
+
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django_htmx.http import HttpResponseClientRedirect
+
+from apps.core.errors import Forbidden
+from apps.routing.services import agents
+from apps.routing.services import offers as offer_life
+
+from .. import forms, selectors
+from ..services import leaving
+from . import fragments
+from .door import agents_only, back_to, changed, fragment, pushed
+
+
+@agents_only("GET")
+def page(request: HttpRequest) -> HttpResponse:
+    if request.htmx:
+        return fragments.empty(request)
+    return fragments.whole_page(request, {})
+
+
+@agents_only("GET")
+def conversations(request: HttpRequest) -> HttpResponse:
+    return fragment(request, "list", fragments.list_context(request) | fragments.line_context(request))
+
+
+@agents_only("GET")
+def team(request: HttpRequest) -> HttpResponse:
+    if not selectors.may_supervise(request.user):
+        raise Forbidden
+    people = selectors.team_agents(request.user, now=timezone.now())
+    return fragment(request, "team", {"rows": selectors.team_conversations(request.user), "people": people})
+
+
+@agents_only("GET", "POST")
+def presence(request: HttpRequest) -> HttpResponse:
+    """POST: available, or not ready for a reason."""
+    if request.method == "POST":
+        data = forms.cleaned(forms.PresenceForm(request.POST))
+        agents.choose(
+            request.user, chosen=data["chosen"], reason=data["reason"], now=timezone.now(), by=request.user
+        )
+        if elsewhere := back_to(request, "console:desk"):
+            return elsewhere
+        return changed(fragment(request, "presence", fragments.presence_context(request)))
+    return fragment(request, "presence", fragments.presence_context(request))
+
+
+@agents_only("GET")
+def offers(request: HttpRequest) -> HttpResponse:
+    return fragment(request, "offers", fragments.offers_context(request))
+
+
+@agents_only("POST")
+def accept(request: HttpRequest, pk: int) -> HttpResponse:
+    offer = offer_life.accept(pk, by=request.user, now=timezone.now())
+    number = offer.item.conversation_id
+    if elsewhere := back_to(request, "console:conversation", number):
+        return elsewhere
+    return changed(pushed(fragments.stage(request, number), reverse("console:conversation", args=[number])))
+
+
+@agents_only("POST")
+def decline(request: HttpRequest, pk: int) -> HttpResponse:
+    offer_life.decline(pk, by=request.user, now=timezone.now())
+    return back_to(request, "console:desk") or changed(
+        fragment(request, "offers", fragments.offers_context(request))
+    )
+
+
+@agents_only("GET", "POST")
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """GET asks once more, and says what becomes of open conversations; POST leaves."""
+    if request.method == "GET":
+        held = selectors.conversations_of(request.user)
+        return fragment(request, "sign_out", {"held": held})
+    leaving.leave(request.user, now=timezone.now())
+    logout(request)
+    return HttpResponseClientRedirect(reverse("account_login")) if request.htmx else redirect("account_login")

@@ -1,0 +1,86 @@
+"""What each fragment shows; several views answer with the same one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from apps.messaging.choices import Status
+from apps.messaging.models import Conversation
+from apps.routing.choices import ItemState
+
+from .. import selectors, texts
+from .door import fragment, get_visible
+
+Context = dict[str, Any]
+
+
+def whole_page(
+    request: HttpRequest, context: Context, conversation: Conversation | None = None
+) -> HttpResponse:
+    own = list_context(request) | line_context(request) | presence_context(request) | offers_context(request)
+    shown = {"conversation": conversation, "may_supervise": selectors.may_supervise(request.user)}
+    return render(request, "console/desk.html", own | shown | {"texts": texts.for_scripts()} | context)
+
+
+def stage(request: HttpRequest, pk: int) -> HttpResponse:
+    """The conversation with everything around it."""
+    return fragment(request, "stage", stage_context(request, get_visible(request, pk)))
+
+
+def empty(request: HttpRequest) -> HttpResponse:
+    """No conversation: what to do next."""
+    held = selectors.conversations_of(request.user).count()
+    return fragment(request, "empty", presence_context(request) | line_context(request) | {"held": held})
+
+
+def list_context(request: HttpRequest) -> Context:
+    rows = list(selectors.conversations_of(request.user))
+    return {
+        "rows": rows,
+        "wrap_ups": selectors.wrap_ups_of(request.user),
+        "unread": sum(row.unread for row in rows),
+    }
+
+
+def line_context(request: HttpRequest) -> Context:
+    return {"line": selectors.line_seen_by(request.user)}
+
+
+def presence_context(request: HttpRequest) -> Context:
+    now = timezone.now()
+    found = selectors.presence_of(request.user, now=now)
+    return {"presence": found, "reasons": selectors.not_ready_reasons(), "server_now": now}
+
+
+def offers_context(request: HttpRequest) -> Context:
+    return {"offers": selectors.offers_ringing_at(request.user, now=timezone.now())}
+
+
+def head_context(request: HttpRequest, conversation: Conversation) -> Context:
+    item = selectors.item_of(conversation)
+    is_mine = conversation.agent_id == request.user.pk
+    supervises = selectors.may_supervise(request.user)
+    wraps_up = item is not None and item.state == ItemState.WRAP_UP and is_mine
+    return {
+        "conversation": conversation,
+        "item": item,
+        "is_mine": is_mine,
+        "may_write": is_mine and conversation.status == Status.ACTIVE,
+        "may_act": conversation.is_open and (is_mine or supervises),
+        "may_tag": is_mine or supervises,
+        "wrap_up": item if wraps_up else None,
+        "server_now": timezone.now(),
+    }
+
+
+def details_context(request: HttpRequest, conversation: Conversation) -> Context:
+    shown = {"details": selectors.details_of(conversation, user=request.user)}
+    return head_context(request, conversation) | shown
+
+
+def stage_context(request: HttpRequest, conversation: Conversation) -> Context:
+    return details_context(request, conversation) | {"part": selectors.newest_part(conversation)}

@@ -1,0 +1,85 @@
+"""What is done with a conversation: tagged, passed on, closed, wrapped up."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.messaging.models import Tag
+from apps.messaging.services import conversations
+from apps.routing.services import work
+
+from .. import forms, selectors
+from . import fragments
+from .door import agents_only, back_to, changed, fragment, get_own, pushed, told
+
+
+@agents_only("GET", "POST")
+def tags(request: HttpRequest, pk: int) -> HttpResponse:
+    conversation = get_own(request, pk)
+    if request.method == "GET":
+        chosen = set(conversation.tags.values_list("pk", flat=True))
+        return fragment(
+            request, "tags", {"conversation": conversation, "tags": Tag.objects.all(), "chosen": chosen}
+        )
+    data = forms.cleaned(forms.TagsForm(request.POST))
+    conversations.set_tags(pk, tags=list(data["tags"]), by=request.user)
+    if elsewhere := back_to(request, "console:conversation", pk):
+        return elsewhere
+    return fragment(request, "details", fragments.details_context(request, conversation))
+
+
+@agents_only("GET", "POST")
+def transfer(request: HttpRequest, pk: int) -> HttpResponse:
+    conversation = get_own(request, pk)
+    if request.method == "GET":
+        now = timezone.now()
+        return fragment(
+            request,
+            "transfer",
+            {
+                "conversation": conversation,
+                "item": selectors.item_of(conversation),
+                "queues": selectors.queues_to_pass_on_to(conversation, now=now),
+                "colleagues": selectors.colleagues_for(conversation, user=request.user, now=now),
+            },
+        )
+    to = _pass_on(request, pk)
+    if elsewhere := back_to(request, "console:desk"):
+        return elsewhere
+    empty = fragments.empty(request)
+    return told(changed(pushed(empty, reverse("console:desk"))), _("Passed on to %(name)s.") % {"name": to})
+
+
+def _pass_on(request: HttpRequest, pk: int) -> str:
+    data = forms.cleaned(forms.TransferForm(request.POST))
+    if queue := data["queue"]:
+        work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now())
+        return queue.name
+    user = data["agent"].user
+    work.transfer_to_agent(pk, to=user, by=request.user, now=timezone.now())
+    return user.get_short_name()
+
+
+@agents_only("GET", "POST")
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    conversation = get_own(request, pk)
+    if request.method == "GET":
+        shown = {"conversation": conversation, "dispositions": selectors.dispositions()}
+        return fragment(request, "close", shown)
+    data = forms.cleaned(forms.CloseForm(request.POST))
+    conversations.close(pk, by=request.user, now=timezone.now(), disposition=data["disposition"])
+    return back_to(request, "console:conversation", pk) or changed(fragments.stage(request, pk))
+
+
+@agents_only("POST")
+def wrap_up(request: HttpRequest, pk: int) -> HttpResponse:
+    """Done, before the timer says so."""
+    get_own(request, pk)
+    work.end_wrap_up(pk, by=request.user, now=timezone.now(), user=request.user)
+    if elsewhere := back_to(request, "console:desk"):
+        return elsewhere
+    empty = fragments.empty(request)
+    return changed(pushed(empty, reverse("console:desk")))
