@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from . import policy
 from .choices import SignOutReason
 from .models import User
+from .permissions import user_of
 from .services import people
 
 
@@ -28,7 +29,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
-        return policy.home_path(policy.highest(request.user.roles))
+        return policy.home_path(policy.highest(user_of(request).roles))
 
     def set_password(self, user: User, password: str) -> None:
         """Changed or reset: other browsers, tokens and sockets end with the old password."""

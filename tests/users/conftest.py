@@ -16,7 +16,12 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def quick_and_clean(settings) -> Iterator[None]:
-    """Cheap hashes, and no limits or used codes left over from another test."""
+    """Cheap hashes, no second factor unless a test wants it, no limits or used codes left from another test."""
+    settings.REQUIRE_MFA = False
+    # In this process: another one that tests at the same time must not empty it.
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "users"}
+    }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
     yield

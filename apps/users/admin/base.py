@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import ngettext
 
 from apps.core.errors import EMLError
+
+from ..permissions import user_of
 
 
 class TellsWhy:
@@ -23,11 +26,11 @@ class TellsWhy:
             messages.error(request, str(error))
             return redirect(request.get_full_path())
 
-    def do_each(self, request: HttpRequest, rows: QuerySet, do: Any) -> None:
+    def do_each(self, request: HttpRequest, rows: Iterable, do: Any) -> None:
         done = 0
         for row in rows:
             try:
-                do(row, by=request.user)
+                do(row, by=user_of(request))
                 done += 1
             except EMLError as error:
                 messages.error(request, f"{row}: {error}")

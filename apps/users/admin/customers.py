@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.db.models import QuerySet
 from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from apps.core.admin_base import HistoryAdmin, TabularInline, action, display, r
 
 from .. import selectors
 from ..models import ContactPoint, Customer
+from ..permissions import user_of
 from ..services import customers
 from .base import TellsWhy, become
 from .forms import ContactForm, CustomerForm
@@ -35,27 +37,27 @@ class ContactInline(TabularInline):
 class CustomerAdmin(TellsWhy, HistoryAdmin):
     form = CustomerForm
     list_display = ["__str__", "contact_values", "team_names", "external_id", "created_at"]
-    list_filter = ["teams"]
+    list_filter = [("teams", RelatedOnlyFieldListFilter)]
     search_fields = ["name"]
     search_help_text = _("Part of a name, or a whole e-mail address, phone number or external id.")
     ordering = ["-id"]
-    filter_horizontal = ["teams"]
+    autocomplete_fields = ["teams"]
     inlines = [ContactInline]
     actions = ["merge"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
-        return selectors.with_contacts(selectors.customers_visible_to(request.user))
+        return selectors.with_contacts(selectors.customers_visible_to(user_of(request)))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
     ) -> tuple[QuerySet[Customer], bool]:
         if not search_term.strip():
             return queryset, False
-        found = selectors.search_customers(request.user, search_term)
+        found = selectors.search_customers(user_of(request), search_term)
         return queryset.filter(id__in=found.values("id")), False
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs["queryset"] = selectors.teams_visible_to(request.user)
+        kwargs["queryset"] = selectors.teams_visible_to(user_of(request))
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_view_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
@@ -70,12 +72,13 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
     @staticmethod
     def _sees(request: HttpRequest, customer: Customer | None) -> bool:
         return (
-            customer is None or selectors.customers_visible_to(request.user).filter(pk=customer.pk).exists()
+            customer is None
+            or selectors.customers_visible_to(user_of(request)).filter(pk=customer.pk).exists()
         )
 
     def save_model(self, request: HttpRequest, obj: Customer, form: CustomerForm, change: bool) -> None:
         fields = {name: form.cleaned_data[name] for name in customers.FIELDS if name in form.cleaned_data}
-        chosen, by = form.cleaned_data["teams"], request.user
+        chosen, by = form.cleaned_data["teams"], user_of(request)
         if not change:
             become(obj, customers.create(by=by, teams=chosen, **fields))
             return
@@ -91,10 +94,10 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: BaseInlineFormSet, change: bool) -> None:
         formset.save(commit=False)
         for point in formset.deleted_objects:
-            customers.remove_contact(form.instance, contact_id=point.pk, by=request.user)
+            customers.remove_contact(form.instance, contact_id=point.pk, by=user_of(request))
         for point in formset.new_objects:
             facts = {"kind": point.kind, "value": point.value, "is_verified": point.is_verified}
-            customers.add_contact(form.instance, by=request.user, **facts)
+            customers.add_contact(form.instance, by=user_of(request), **facts)
 
     @display(description=_("reached at"))
     def contact_values(self, customer: Customer) -> str:

@@ -49,7 +49,10 @@ class UserForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         own = policy.rank(policy.highest(self.by.roles))
         grantable = [(role.value, role.label) for role in Role if policy.rank(role) <= own]
-        self.fields["role"].choices = [("", _("None: may not work here")), *grantable]
+        self.fields["role"].choices = [  # type: ignore[attr-defined]
+            ("", _("None: may not work here")),
+            *grantable,
+        ]
         if self.instance.pk:
             self.fields["role"].initial = policy.highest(self.instance.roles) or ""
         else:
@@ -82,6 +85,14 @@ class CustomerForm(forms.ModelForm):
     class Meta:
         model = Customer
         fields = ["name", "external_id", "time_zone", "language", "attributes", "teams"]
+        help_texts = {
+            "language": _("A code like en or pt-br."),
+            "attributes": _('Facts from other systems as JSON, for example {"plan": "gold"}.'),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["attributes"].widget.attrs["rows"] = 4
 
 
 class ContactForm(forms.ModelForm):

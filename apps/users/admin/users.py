@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -15,6 +16,7 @@ from apps.core.admin_base import HistoryAdmin, ModelAdmin, action, display, regi
 from .. import policy, selectors
 from ..choices import Role
 from ..models import Team, User
+from ..permissions import user_of
 from ..services import people, roles, teams
 from .base import TellsWhy, become
 from .forms import UserForm
@@ -24,11 +26,11 @@ from .forms import UserForm
 class UserAdmin(TellsWhy, HistoryAdmin):
     form = UserForm
     list_display = ["name", "email", "role", "team_names", "is_active", "has_second_factor", "last_login"]
-    list_filter = ["is_active", "groups", "teams"]
+    list_filter = ["is_active", "groups", ("teams", RelatedOnlyFieldListFilter)]
     search_fields = ["name", "email"]
     ordering = ["name", "id"]
     actions = ["sign_out", "switch_off", "remove_second_factor"]
-    filter_horizontal = ["teams"]
+    autocomplete_fields = ["teams"]
     fieldsets = [
         (None, {"fields": ["name", "email", "new_password"]}),
         (_("Work"), {"fields": ["role", "teams", "is_active"]}),
@@ -37,15 +39,15 @@ class UserAdmin(TellsWhy, HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         factors = Authenticator.objects.filter(user=OuterRef("pk"), type=Authenticator.Type.TOTP)
-        visible = selectors.users_visible_to(request.user).annotate(mfa=Exists(factors))
+        visible = selectors.users_visible_to(user_of(request)).annotate(mfa=Exists(factors))
         return visible.prefetch_related("groups", "teams")
 
     def get_form(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> type[ModelForm]:
         form = super().get_form(request, obj, **kwargs)
-        return type(form.__name__, (form,), {"by": request.user})
+        return type(form.__name__, (form,), {"by": user_of(request)})
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs["queryset"] = selectors.teams_visible_to(request.user)
+        kwargs["queryset"] = selectors.teams_visible_to(user_of(request))
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -62,14 +64,14 @@ class UserAdmin(TellsWhy, HistoryAdmin):
 
     @staticmethod
     def _sees(request: HttpRequest, user: User) -> bool:
-        return selectors.users_visible_to(request.user).filter(pk=user.pk).exists()
+        return selectors.users_visible_to(user_of(request)).filter(pk=user.pk).exists()
 
     def _may_manage(self, request: HttpRequest, user: User) -> bool:
-        own, theirs = policy.highest(request.user.roles), policy.highest(user.roles)
+        own, theirs = policy.highest(user_of(request).roles), policy.highest(user.roles)
         return policy.may_manage(by=own, user=theirs, shares_team=True) and self._sees(request, user)
 
     def save_model(self, request: HttpRequest, obj: User, form: UserForm, change: bool) -> None:
-        data, by = form.cleaned_data, request.user
+        data, by = form.cleaned_data, user_of(request)
         fields = {name: data[name] for name in people.FIELDS if name in data}
         if not change:
             password = data["new_password"] or None
@@ -101,7 +103,7 @@ class UserAdmin(TellsWhy, HistoryAdmin):
     def role(self, user: User) -> str:
         own = {group.name for group in user.groups.all() if group.name in Role.values}
         role = policy.highest(own | {Role.ADMIN} if user.is_superuser else own)
-        return role.label if role else "—"
+        return str(role.label) if role else "—"
 
     @display(description=_("teams"))
     def team_names(self, user: User) -> str:
@@ -109,7 +111,7 @@ class UserAdmin(TellsWhy, HistoryAdmin):
 
     @display(description=_("two-factor"), boolean=True)
     def has_second_factor(self, user: User) -> bool:
-        return user.mfa
+        return user.mfa  # type: ignore[attr-defined]  # annotated by get_queryset
 
     @action(description=_("Sign out everywhere"), permissions=["change"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -132,7 +134,7 @@ class TeamAdmin(TellsWhy, ModelAdmin):
     readonly_fields = ["member_names"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
-        visible = Team.objects.filter(id__in=selectors.teams_visible_to(request.user).values("id"))
+        visible = Team.objects.filter(id__in=selectors.teams_visible_to(user_of(request)).values("id"))
         return visible.annotate(size=Count("members", distinct=True)).order_by("name")
 
     def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
@@ -144,11 +146,11 @@ class TeamAdmin(TellsWhy, ModelAdmin):
         if change:
             super().save_model(request, obj, form, change)
         else:
-            become(obj, teams.create(name=obj.name, by=request.user))
+            become(obj, teams.create(name=obj.name, by=user_of(request)))
 
     @display(description=_("members"), ordering="size")
     def size(self, team: Team) -> int:
-        return team.size
+        return team.size  # type: ignore[attr-defined]  # annotated by get_queryset
 
     @display(description=_("members"))
     def member_names(self, team: Team) -> str:

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from apps.core.api.filters import known_parameters, refuse_unknown
 
 from .. import selectors
+from ..permissions import user_of
 
 PARAMETER = "search"
 
@@ -22,7 +23,7 @@ class SearchFilter(BaseFilterBackend):
         text = request.query_params.get(PARAMETER, "")
         if view.action != "list" or not text.strip():
             return queryset
-        return selectors.with_contacts(selectors.search_customers(request.user, text))
+        return selectors.with_contacts(selectors.search_customers(user_of(request), text))
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [

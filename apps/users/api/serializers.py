@@ -23,6 +23,7 @@ from apps.core.api.serializers import (
 from .. import policy, selectors
 from ..choices import ContactKind, Role
 from ..models import ContactPoint, Customer, Team, User, validate_attributes
+from ..permissions import user_of
 from ..services.customers import Contact
 
 # What one call may bring along; more than a person has.
@@ -87,14 +88,14 @@ class OwnTeamField(StrictRelatedField):
     """Only teams of whoever asks: others do not exist for him."""
 
     def get_queryset(self) -> Any:
-        return selectors.teams_visible_to(self.context["request"].user)
+        return selectors.teams_visible_to(user_of(self.context["request"]))
 
 
 class VisibleCustomerField(StrictRelatedField):
     """Only customers whoever asks may see."""
 
     def get_queryset(self) -> Any:
-        return selectors.customers_visible_to(self.context["request"].user)
+        return selectors.customers_visible_to(user_of(self.context["request"]))
 
 
 @extend_schema_serializer(
@@ -161,7 +162,7 @@ class CustomerInput(StrictSerializer):
     ]
 )
 class NewCustomer(CustomerInput):
-    contacts = ContactSerializer(many=True, required=False, max_length=MOST_CONTACTS)
+    contacts = ContactSerializer(many=True, required=False, max_length=MOST_CONTACTS)  # type: ignore[call-arg]
     teams = OwnTeamField(
         queryset=Team.objects.none(),
         many=True,
@@ -173,7 +174,7 @@ class NewCustomer(CustomerInput):
         """Arguments of `customers.create`."""
         data = dict(self.validated_data)
         data["contacts"] = [Contact(**contact) for contact in data.pop("contacts", [])]
-        data.setdefault("teams", list(self.context["request"].user.teams.all()))
+        data.setdefault("teams", list(user_of(self.context["request"]).teams.all()))
         return data
 
 

@@ -29,7 +29,7 @@ from apps.core.api.serializers import StrictCharField, StrictIntegerField
 from .. import selectors
 from ..choices import Role
 from ..models import Customer, Team, User
-from ..permissions import IsAgent, IsSignedIn, IsSupervisor
+from ..permissions import IsAgent, IsSignedIn, IsSupervisor, user_of
 from ..services import customers, people, tickets
 from . import preconditions
 from .filters import SearchFilter
@@ -59,14 +59,14 @@ class MeView(APIView):
     @extend_schema(operation_id="me_retrieve", responses=MeSerializer)
     def get(self, request: Request) -> Response:
         """Who you are."""
-        return Response(MeSerializer(request.user).data)
+        return Response(MeSerializer(user_of(request)).data)
 
     @extend_schema(operation_id="me_update", request=MeSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Change your name, time zone or language."""
-        serializer = MeSerializer(request.user, data=request.data, partial=True)
+        serializer = MeSerializer(user_of(request), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        user = people.update(request.user, by=request.user, **serializer.validated_data)
+        user = people.update(user_of(request), by=user_of(request), **serializer.validated_data)
         return Response(MeSerializer(user).data)
 
 
@@ -82,7 +82,7 @@ class TicketView(APIView):
     )
     def post(self, request: Request) -> Response:
         """A ticket that opens one websocket, once, within `expires_in` seconds: send it in the first frame."""
-        ticket = tickets.issue(request.user, now=timezone.now())
+        ticket = tickets.issue(user_of(request), now=timezone.now())
         return Response({"ticket": ticket, "expires_in": int(tickets.LIFETIME.total_seconds())})
 
 
@@ -101,10 +101,10 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     ordering = ("name", "id")
 
     def get_queryset(self) -> QuerySet[User]:
-        return selectors.users_visible_to(self.request.user).prefetch_related("teams", "groups")
+        return selectors.users_visible_to(user_of(self.request)).prefetch_related("teams", "groups")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
-        return UserSerializer if self.request.user.has_role(Role.SUPERVISOR) else ColleagueSerializer
+        return UserSerializer if user_of(self.request).has_role(Role.SUPERVISOR) else ColleagueSerializer
 
     @extend_schema(
         responses=PolymorphicProxySerializer("AnyUser", [UserSerializer, ColleagueSerializer], None)
@@ -128,7 +128,7 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     ordering = ("name", "id")
 
     def get_queryset(self) -> QuerySet[Team]:
-        return selectors.teams_visible_to(self.request.user)
+        return selectors.teams_visible_to(user_of(self.request))
 
 
 class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet):
@@ -140,7 +140,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
     filter_backends = [SearchFilter]
 
     def get_queryset(self) -> QuerySet[Customer]:
-        return selectors.with_contacts(selectors.customers_visible_to(self.request.user))
+        return selectors.with_contacts(selectors.customers_visible_to(user_of(self.request)))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """One customer. The ETag is the version to send back with a change."""
@@ -152,7 +152,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
         """Make a customer. Addresses and numbers are brought into one form; premium and short numbers are refused."""
         data = NewCustomer(data=request.data, context=self.get_serializer_context())
         data.is_valid(raise_exception=True)
-        customer = customers.create(by=request.user, **data.to_service())
+        customer = customers.create(by=user_of(request), **data.to_service())
         return self._answer(customer, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=CustomerChange, responses=CustomerSerializer, parameters=[IF_MATCH])
@@ -162,7 +162,9 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
         data.is_valid(raise_exception=True)
         changes = dict(data.validated_data)
         version = preconditions.version(request, changes.pop("version", None))
-        return self._answer(customers.update(self.get_object(), by=request.user, version=version, **changes))
+        return self._answer(
+            customers.update(self.get_object(), by=user_of(request), version=version, **changes)
+        )
 
     @extend_schema(request=MergeInput, responses=CustomerSerializer)
     @action(detail=True, methods=["post"])
@@ -171,7 +173,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
         data = MergeInput(data=request.data, context=self.get_serializer_context())
         data.is_valid(raise_exception=True)
         return self._answer(
-            customers.merge(self.get_object(), data.validated_data["double"], by=request.user)
+            customers.merge(self.get_object(), data.validated_data["double"], by=user_of(request))
         )
 
     @extend_schema(request=ContactSerializer, responses={201: CustomerSerializer})
@@ -181,7 +183,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
         data = ContactSerializer(data=request.data)
         data.is_valid(raise_exception=True)
         customer = self.get_object()
-        customers.add_contact(customer, by=request.user, **data.validated_data)
+        customers.add_contact(customer, by=user_of(request), **data.validated_data)
         return self._answer(customer, status=status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -191,7 +193,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
     @action(detail=True, methods=["delete"], url_path=r"contacts/(?P<contact_id>[0-9]{1,18})")
     def remove_contact(self, request: Request, pk: str, contact_id: str) -> Response:
         """Forget an address or number."""
-        customers.remove_contact(self.get_object(), contact_id=int(contact_id), by=request.user)
+        customers.remove_contact(self.get_object(), contact_id=int(contact_id), by=user_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _answer(self, customer: Customer, *, status: int = 200) -> Response:

@@ -84,7 +84,7 @@ def _parsed(raw: str) -> RefreshToken:
     if len(raw) > MOST_CHARACTERS:
         raise errors.TokenInvalid
     try:
-        return _Refresh(raw)
+        return _Refresh(raw)  # type: ignore[arg-type]  # its stubs say Token, its docs the text of one
     except TokenError:
         raise errors.TokenInvalid from None
 
