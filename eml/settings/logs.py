@@ -26,6 +26,7 @@ LOGGING = {
         "kombu": {"level": "WARNING"},
         "django_celery_beat": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
         # The access line tells the status; Django's own warning would repeat it with the address as it was typed.
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "ERROR"},

@@ -19,6 +19,8 @@ from . import ground
 
 CONVERSATIONS = 100
 IDLE_SOCKETS = 1000
+# One person may hold 20 sockets at most.
+WATCHERS = 20
 BODY = "I would like to know when the new card arrives, please."
 
 
@@ -49,40 +51,42 @@ def main() -> None:
 
 
 def _people_and_conversations() -> list[tuple[str, int]]:
-    """(visitor token, conversation) of conversations that an agent has, each in a team of two."""
+    """(visitor token, conversation) of conversations that an agent has; all in one team."""
     from django.utils import timezone
 
     from apps.core.events import SYSTEM
     from apps.messaging.models import Inbox
     from apps.messaging.services import conversations, visitors
-    from apps.users.models import Customer, Team
+    from apps.users.models import Team
     from apps.users.services import people
 
     now = timezone.now()
     team = Team.objects.create(name="Bench")
     inbox = Inbox.objects.create(name="Bench", slug="bench", team=team)
-    agent, _ = [
-        people.create(email=f"{n}@bench.invalid", name=n, teams=[team], by=SYSTEM) for n in ("ana", "ben")
+    watchers = [
+        people.create(email=_email(n), name=f"Agent {n}", teams=[team], by=SYSTEM) for n in range(WATCHERS)
     ]
     keys = []
     for n in range(CONVERSATIONS):
-        customer = Customer.objects.create(name=f"Customer {n}")
         conversation, token = visitors.open_chat(
-            inbox, customer=customer, body=BODY, start_key=uuid.uuid4(), now=now
+            inbox, claims=visitors.Claims(name=f"Customer {n}"), body=BODY, start_key=uuid.uuid4(), now=now
         )
-        conversations.assign(conversation.pk, agent=agent, by=SYSTEM, now=now)
+        conversations.assign(conversation.pk, agent=watchers[0], by=SYSTEM, now=now)
         keys.append((token, conversation.pk))
     return keys
 
 
-def _tickets(email: str, how_many: int) -> list[str]:
+def _email(number: int) -> str:
+    return f"agent-{number}@bench.invalid"
+
+
+def _ticket(email: str) -> str:
     from django.utils import timezone
 
     from apps.users.models import User
     from apps.users.services import tickets
 
-    user = User.objects.get(email=email)
-    return [tickets.issue(user, now=timezone.now()) for _ in range(how_many)]
+    return tickets.issue(User.objects.get(email=email), now=timezone.now())
 
 
 async def _measure(port: int, pid: int, keys: list[tuple[str, int]], seconds: float) -> dict[str, float]:
@@ -93,11 +97,9 @@ async def _measure(port: int, pid: int, keys: list[tuple[str, int]], seconds: fl
     count = Count()
     customers = [await _customer(chat, origin, token) for token, _ in keys]
     desks = []
-    # A person has few sockets in life; here each watches a share of the conversations on its own socket.
-    for email in ("ana@bench.invalid", "ben@bench.invalid"):
-        for _, conversation in keys:
-            (ticket,) = await threads.run(_tickets, email, 1)
-            desks.append(await _desk(desk, ticket, conversation))
+    for n, (_, conversation) in enumerate(keys * 2):
+        ticket = await threads.run(_ticket, _email(n % WATCHERS))
+        desks.append(await _desk(desk, ticket, conversation))
     tasks = [asyncio.create_task(_listen(socket, count, is_sender=False)) for socket in desks]
     figures: dict[str, float] = {}
     figures |= await _full_load(customers, count, pid, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ CONNECTIONS = 8
 
 @contextlib.contextmanager
 def durable_servers() -> Iterator[None]:
-    """PostgreSQL (fsync and synchronous_commit on), Redis and RabbitMQ; their addresses in this process's environment."""
+    """PostgreSQL (fsync, synchronous_commit), Redis and RabbitMQ; their addresses in this process's environment."""
     with tempfile.TemporaryDirectory(prefix="eml-bench.") as folder:
         os.chmod(folder, 0o755)  # PostgreSQL runs under an account of its own
         os.environ |= {
@@ -46,12 +47,10 @@ def durable_servers() -> Iterator[None]:
 
 def prepare_django(**environment: str) -> None:
     """Settings for the services profile, and a migrated database."""
-    from eml.settings import env  # reads nothing yet but offers the key makers
-
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "eml.settings",
-        "EML_SECRET_KEY": env.random_key(),
-        "EML_JWT_PRIVATE_KEY": env.ec_private_key(),
+        "EML_SECRET_KEY": secrets.token_urlsafe(50),
+        "EML_JWT_PRIVATE_KEY": _private_key(),
         "EML_LOG_LEVEL": "WARNING",
         **environment,
     }
@@ -60,6 +59,11 @@ def prepare_django(**environment: str) -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
+
+
+def _private_key() -> str:
+    command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def free_port() -> int:
