@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -84,7 +85,7 @@ def _item(request: HttpRequest, entry: Entry) -> dict | None:
     if entry.model and not request.user.has_perm(entry.permission):
         return None
     try:
-        item = {"title": entry.title, "icon": entry.icon, "link": reverse(entry.page)}
+        item: dict[str, Any] = {"title": entry.title, "icon": entry.icon, "link": reverse(entry.page)}
     except NoReverseMatch:
         # One table taken out of the admin must not take every page of it down with it.
         return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
@@ -49,6 +49,10 @@ from apps.users.models import User
 from .days import Day, day_of
 from .metrics import SHORT_ABANDON_SECONDS, Handling, Line, Tally
 
+# What of a tally is counted by the database under the same name.
+_COUNTED = [
+    tally.name for tally in fields(Tally) if tally.name not in ("closed_unanswered", "answered_wait_seconds")
+]
 IN_LINE = (ItemState.WAITING, ItemState.OFFERED)
 
 
@@ -189,7 +193,7 @@ def _arrivals(queues: QuerySet[Queue], *, day: Day, now: datetime) -> dict[tuple
         queue__in=queues.order_by(),
     )
     rows = came.annotate(hour=hour).values("queue_id", "hour").annotate(**_counts(now))
-    return {(row.pop("queue_id"), row.pop("hour")): _tally(row) for row in rows}
+    return {(row["queue_id"], row["hour"]): _tally(row) for row in rows}
 
 
 def _counts(now: datetime) -> dict[str, Count | Sum]:
@@ -215,7 +219,7 @@ def _counts(now: datetime) -> dict[str, Count | Sum]:
         ),
         "waiting": Count("id", filter=is_open),
         "overdue": Count("id", filter=is_open & ~_within(so_far, target)),
-        "wait": Sum(ExpressionWrapper(waited, output_field=DurationField())),
+        "answered_wait": Sum(ExpressionWrapper(waited, output_field=DurationField())),
     }
 
 
@@ -223,11 +227,11 @@ def _within(duration: Any, limit: Any) -> Q:
     return Q(LessThanOrEqual(ExpressionWrapper(duration, output_field=DurationField()), limit))
 
 
-def _tally(row: dict) -> Tally:
-    wait = row.pop("wait")
+def _tally(row: Mapping[str, Any]) -> Tally:
+    wait = row["answered_wait"]
     done = row["answered"] + row["abandoned"] + row["waiting"]
     return Tally(
-        **row,
+        **{name: row[name] for name in _COUNTED},
         closed_unanswered=row["offered"] - done,
         answered_wait_seconds=wait.total_seconds() if wait else 0,
     )
@@ -260,8 +264,8 @@ def _at_work(agents: QuerySet[Agent]) -> QuerySet[Agent]:
     )
 
 
-def _state(row: Agent, *, now: datetime) -> State:
-    """Computed from the three axes at this moment: true even while nobody sweeps ended leases."""
+def _state(row: Any, *, now: datetime) -> State:
+    """Of a row of `_at_work`, from the three axes at this moment: true even while nobody sweeps ended leases."""
     return presence_policy.displayed(
         chosen=row.chosen,
         is_connected=row.present_until is not None and row.present_until > now,
