@@ -33,23 +33,12 @@ class LiveServer:
 @pytest.fixture(scope="session")
 def live_server_process(django_db_setup) -> Iterator[LiveServer]:
     """daphne in a thread, so that it shares the live layer, the cache and the test database with the tests."""
-    from daphne.server import Server
     from twisted.internet import reactor
 
-    from apps.core.realtime import MAX_FRAME_BYTES
-    from eml.asgi import application
+    from eml.server import build
 
     ready = threading.Event()
-    server = Server(
-        application=application,
-        endpoints=["tcp:port=0:interface=127.0.0.1"],
-        signal_handlers=False,
-        verbosity=0,
-        websocket_max_message_size=MAX_FRAME_BYTES,
-        websocket_max_frame_size=MAX_FRAME_BYTES,
-        application_close_timeout=2,
-        ready_callable=ready.set,
-    )
+    server = build("tcp:port=0:interface=127.0.0.1", ready=ready.set, handles_signals=False)
     # Twisted's reactor starts once in a process: one server for the whole run.
     thread = threading.Thread(target=server.run, name="daphne", daemon=True)
     thread.start()

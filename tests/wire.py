@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from apps.core.hub import hub
 
 SECONDS = 8.0
 
@@ -82,3 +85,22 @@ def chat(server: Any, token: str, *, after_seq: int = 0) -> Iterator[Wire]:
         socket.send({"type": "auth", "token": token, "after_seq": after_seq})
         socket.wait_for("ready")
         yield socket
+
+
+def beat() -> None:
+    """What the hub does every few seconds, now."""
+    assert hub._loop is not None
+    asyncio.run_coroutine_threadsafe(hub.beat_once(), hub._loop).result(SECONDS)
+
+
+def open_sockets() -> int:
+    return len(hub.sockets)
+
+
+def eventually(is_true: Callable[[], bool], seconds: float = SECONDS) -> bool:
+    until = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

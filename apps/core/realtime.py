@@ -52,11 +52,14 @@ class Frame(StrEnum):
 
 
 class CloseCode:
-    """Why the server ends a socket. The client may reconnect after any but UNAUTHENTICATED."""
+    """Why the server ends a socket. The client may reconnect after any but UNAUTHENTICATED.
+
+    Applications may use 1000 and 4000–4999 only: daphne refuses to send others. (1007 and 1009 are the server's own.)
+    """
 
     GONE = 1000
-    RESTART = 1012
-    TOO_BIG = 1009
+    TOO_BIG = 4009
+    RESTART = 4012
     BAD_FRAMES = 4400
     UNAUTHENTICATED = 4401
     TOO_SLOW = 4408

@@ -190,8 +190,10 @@ class Socket:
         try:
             while (text := await self._unsent.get()) is not None:
                 await self._send({"type": "websocket.send", "text": text})
-        except Exception:  # the server tells that the peer is gone in its own ways
-            logger.debug("socket was gone before everything was sent")
+        except Exception as error:  # servers tell in their own ways that the peer is gone
+            logger.info("frame not sent: %s", type(error).__name__)
+            # A socket that cannot be written to must not go on as if it could.
+            self.close(CloseCode.GONE)
 
     async def _take(self, event: dict[str, Any]) -> None:
         frame: dict[str, Any] = {}

@@ -18,8 +18,8 @@ from .services import conversations, messages
 
 # Whoever is further behind than this loads the page of messages instead.
 MOST_REPLAYED = 1000
-# A replay is cut into frames of about this many characters, as all frames are small.
-REPLAY_CHARACTERS = 48_000
+# A replay is cut into frames of at most this size, or one message: no frame of ours is larger than theirs may be.
+REPLAY_BYTES = 48_000
 TYPING_SECONDS = 3.0
 
 _MESSAGE_FIELDS = {"client_msg_id": frame_fields.uuid, "body": frame_fields.text}
@@ -97,7 +97,7 @@ def replay(conversation_id: int, *, after_seq: int) -> list[str]:
     parts: list[_Part] = [_Part(last_seq=after_seq)]
     for message in selectors.messages_of(conversation_id, after_seq=after_seq)[:MOST_REPLAYED]:
         text = realtime.encode(frames.message_frame(message))
-        if parts[-1].characters and parts[-1].characters + len(text) > REPLAY_CHARACTERS:
+        if parts[-1].texts and parts[-1].size + len(text.encode()) > REPLAY_BYTES:
             parts.append(_Part(last_seq=message.seq))
         parts[-1].add(text, seq=message.seq)
     parts[-1].last_seq = max(last_seq, parts[-1].last_seq if parts[-1].texts else 0)
@@ -108,11 +108,11 @@ def replay(conversation_id: int, *, after_seq: int) -> list[str]:
 class _Part:
     last_seq: int
     texts: list[str] = dataclasses.field(default_factory=list)
-    characters: int = 0
+    size: int = 0
 
     def add(self, text: str, *, seq: int) -> None:
         self.texts.append(text)
-        self.characters += len(text)
+        self.size += len(text.encode())
         self.last_seq = seq
 
     def as_frame(self, conversation_id: int) -> str:

@@ -9,14 +9,11 @@ from typing import Any
 from celery.beat import EmbeddedService
 from celery.worker import WorkController
 from celery.worker import state as worker_state
-from daphne.server import Server
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.core.realtime import MAX_FRAME_BYTES
-from eml import demo
-from eml.asgi import application
+from eml import demo, server
 from eml.celery import app
 
 
@@ -60,16 +57,7 @@ class Command(BaseCommand):
         app.set_default()
 
     def _serve(self) -> None:
-        Server(
-            application=application,
-            endpoints=[f"tcp:port={settings.PORT}:interface={settings.HOST}"],
-            signal_handlers=True,
-            verbosity=0,
-            websocket_max_message_size=MAX_FRAME_BYTES,
-            websocket_max_frame_size=MAX_FRAME_BYTES,
-            application_close_timeout=2,
-            ready_callable=self._welcome,
-        ).run()
+        server.build(f"tcp:port={settings.PORT}:interface={settings.HOST}", ready=self._welcome).run()
 
     def _welcome(self) -> None:
         lines = [

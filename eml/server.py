@@ -1,0 +1,33 @@
+"""daphne, as this program is served by it: small frames, and a reason given when a socket is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from daphne.server import Server
+
+from apps.core.realtime import MAX_FRAME_BYTES
+
+from .asgi import application
+
+
+def build(endpoint: str, *, ready: Callable[[], None], handles_signals: bool = True) -> Server:
+    """A server that is not running yet; `ready` is called when it listens."""
+    server = Server(
+        application=application,
+        endpoints=[endpoint],
+        signal_handlers=handles_signals,
+        verbosity=0,
+        websocket_max_message_size=MAX_FRAME_BYTES,
+        websocket_max_frame_size=MAX_FRAME_BYTES,
+        application_close_timeout=2,
+        ready_callable=lambda: _on_listening(server, ready),
+    )
+    return server
+
+
+def _on_listening(server: Server, ready: Callable[[], None]) -> None:
+    # Otherwise a frame that is too large or no UTF-8 breaks the connection without 1009 or 1007, and the client,
+    # who cannot know why, comes back and sends it again. (Origins are looked at by our own rules, with one answer.)
+    server.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
+    ready()
