@@ -131,6 +131,8 @@ LANGUAGE_CODE = env.text("EML_LANGUAGE", "en")
 TIME_ZONE = env.zone("EML_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
+# Texts are marked for translation; a language appears here when its catalogue does.
+LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "eml" / "locale"]
 
 STATIC_URL = "/static/"
