@@ -10,7 +10,7 @@ import { Record } from "./record.js";
 import { LiveSocket } from "./socket.js";
 
 const POLL_SECONDS = 15;
-const FIRST_POLL_SECONDS = 3;
+const FIRST_POLL_SECONDS = 2;
 const GAP_SECONDS = 2;
 const TYPING_SENT_SECONDS = 3;
 const TYPING_SHOWN_SECONDS = 6;
@@ -37,6 +37,11 @@ export class ChatClient extends EventTarget {
     return Boolean(this.agentName) || this.record.hasAgent;
   }
 
+  /** What the other side said and nobody here has looked at yet; known across a reload. */
+  get unread() {
+    return this.record.messages.filter(({ sender, seq }) => sender === "agent" && seq > this.#readSent).length;
+  }
+
   /** Open a conversation. Safe to repeat after a failure: the same start_key finds what is already open. */
   async start(form) {
     const earlier = this.store.attempt;
@@ -60,8 +65,9 @@ export class ChatClient extends EventTarget {
   }
 
   /** Go on with a conversation: after a reload, in a second tab, or just started. */
-  resume({ token, conversation }) {
+  resume({ token, conversation, read = 0 }) {
     this.leave();
+    this.#readSent = read;
     this.api.token = token;
     this.conversation = conversation;
     this.outbox = new Outbox({
@@ -108,10 +114,10 @@ export class ChatClient extends EventTarget {
   async markRead() {
     const seq = this.record.lastFromAgent;
     if (seq <= this.#readSent) return;
-    const before = this.#readSent;
     this.#readSent = seq;
-    if (this.#socket?.send({ type: "read", seq })) return;
-    await this.api.read(seq).catch(() => (this.#readSent = before));
+    this.store.session = { ...this.store.session, read: seq };
+    // A mark that is lost is overtaken by the next one.
+    if (!this.#socket?.send({ type: "read", seq })) await this.api.read(seq).catch(() => {});
   }
 
   async end() {
@@ -134,7 +140,7 @@ export class ChatClient extends EventTarget {
 
   /** Where the conversation stands: who answers, or how long the line is. */
   async refresh() {
-    await this.#asking(async () => {
+    return this.#asking(async () => {
       const { status, agent_name, read_seq, can_rate, rating, is_left_message } = await this.api.conversation();
       const wait = status === "waiting" ? await this.api.wait() : null;
       return { status, agentName: agent_name, readSeq: read_seq, canRate: can_rate, rating, isLeftMessage: is_left_message, wait };
@@ -156,7 +162,7 @@ export class ChatClient extends EventTarget {
       resync: () => this.#fetchMissing(),
       message: () => this.#arrived(frame),
       ack: () => this.outbox.confirm(frame.client_msg_id, frame),
-      error: () => frame.client_msg_id && this.outbox.refuse(frame.client_msg_id, frameError(frame)),
+      error: () => frame.client_msg_id && this.outbox.refuse(frame.client_msg_id, frame),
       ping: () => this.#compare(frame.last_seq?.[this.conversation] ?? 0),
       typing: () => frame.sender === "agent" && this.#showTyping(frame.name),
       read: () => frame.side === "agent" && this.#set({ readSeq: Math.max(this.readSeq, frame.seq) }),
@@ -202,7 +208,7 @@ export class ChatClient extends EventTarget {
   }
 
   async #fetchMissing() {
-    await this.#asking(async () => {
+    return this.#asking(async () => {
       const wasLoaded = this.isLoaded;
       let answer;
       do {
@@ -290,8 +296,4 @@ export class ChatClient extends EventTarget {
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-function frameError({ code, detail }) {
-  return { code, detail, isPassing: ["rate_limited", "unavailable", "server_error"].includes(code) };
 }

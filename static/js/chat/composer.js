@@ -4,13 +4,16 @@ import { ref, say, show } from "./dom.js";
 import { Tray } from "./files.js";
 
 export class Composer {
+  // Enter was pressed while a file was still on its way.
+  #isDue = false;
+
   constructor({ api, addresses, onSend, onTyping }) {
     Object.assign(this, { onSend, onTyping });
     this.form = ref("composer");
     this.input = ref("input");
     this.button = ref("send");
     this.note = ref("composer-note");
-    const onChange = () => this.#update();
+    const onChange = () => this.#filesChanged();
     const onError = (text) => this.#say(text);
     this.tray = new Tray({ api, addresses, element: ref("tray"), onChange, onError });
     this.#listen();
@@ -86,18 +89,26 @@ export class Composer {
     this.focus();
   }
 
+  #filesChanged() {
+    if (this.tray.hasFailed) this.#isDue = false;
+    this.#update();
+    if (this.#isDue && !this.tray.isBusy) this.#send();
+  }
+
   #send() {
     if (this.button.disabled) return;
+    this.#isDue = this.tray.isBusy;
+    if (this.#isDue) return this.#update();
     this.onSend({ body: this.input.value.trim(), attachments: this.tray.take() });
     this.input.value = "";
     this.#say("");
     this.#update();
-    this.focus();
+    return this.focus();
   }
 
   #update() {
-    const isEmpty = !this.input.value.trim() && this.tray.isEmpty;
-    this.button.disabled = isEmpty || this.tray.isBusy;
+    this.button.disabled = !this.input.value.trim() && this.tray.isEmpty;
+    this.button.setAttribute("aria-busy", String(this.#isDue));
     // Grows with its text; the style sheet sets the limit.
     this.input.style.height = "auto";
     this.input.style.height = `${this.input.scrollHeight + 2}px`;

@@ -23,8 +23,12 @@ export class Tray {
     return this.#items.some((item) => !item.done && !item.failed);
   }
 
+  get hasFailed() {
+    return this.#items.some((item) => item.failed);
+  }
+
   get isEmpty() {
-    return !this.#items.some((item) => item.done);
+    return this.#items.every((item) => item.failed);
   }
 
   add(files) {

@@ -54,13 +54,19 @@ function isLooking() {
 
 function seen() {
   if (view.screen !== "talk" || !isLooking()) return;
-  attention.seen();
   client.markRead();
+  attention.show(client.unread);
 }
 
 function opened() {
   isOpen = true;
   seen();
+  takeFocus();
+}
+
+/** Where one would type. Not on a phone: its keyboard would cover what is to be read first. */
+function takeFocus() {
+  if (!isOpen || matchMedia("(pointer: coarse)").matches) return;
   if (view.screen === "start") start.focus();
   if (view.screen === "talk" && client.status !== "closed") composer.focus();
 }
@@ -84,13 +90,13 @@ let availabilityTimer = null;
 async function enterStart(notice = "") {
   client.leave();
   composer.clear();
-  attention.seen();
+  attention.show(0);
   surroundings?.session(false);
   clearTimeout(availabilityTimer);
   start.open(notice);
   await showAvailability();
   view.open("start");
-  if (isOpen && !matchMedia("(pointer: coarse)").matches) start.focus();
+  takeFocus();
 }
 
 /** Asked again while the form is open: who is there may change while somebody types. */
@@ -136,8 +142,9 @@ async function end() {
 client.addEventListener("change", () => {
   view.draw();
   seen();
+  attention.show(client.unread);
 });
-client.addEventListener("arrived", () => attention.arrived(isLooking()));
+client.addEventListener("arrived", () => isLooking() || attention.ring());
 client.addEventListener("gone", () => {
   store.session = null;
   enterStart(texts.expired);

@@ -5,6 +5,8 @@
 
 const ACK_SECONDS = 8;
 const RETRY_SECONDS = 5;
+// Worth another try; anything else is wrong with the message itself.
+const PASSING = ["rate_limited", "unavailable", "server_error"];
 
 export class Outbox {
   #isSending = false;
@@ -71,8 +73,8 @@ export class Outbox {
   }
 
   /** An `error` frame about one message. */
-  refuse(clientMsgId, error) {
-    this.#settle(clientMsgId, error);
+  refuse(clientMsgId, { code, detail }) {
+    this.#settle(clientMsgId, { code, detail, isPassing: PASSING.includes(code) });
   }
 
   /** The socket is gone: who waits for an `ack` tries the other way now. */

@@ -3,7 +3,7 @@
 export class Attention {
   #context = null;
   #title = document.title;
-  unread = 0;
+  #unread = 0;
 
   /** `onUnread(number)` tells whoever shows a number elsewhere (the launcher of the widget). */
   constructor({ store, onUnread }) {
@@ -23,19 +23,13 @@ export class Attention {
     if (!this.isMuted) this.#play();
   }
 
-  /** `isSeen`: the person is looking at the conversation right now. */
-  arrived(isSeen) {
-    if (isSeen) return;
-    this.#setUnread(this.unread + 1);
+  ring() {
     if (!this.isMuted) this.#play();
   }
 
-  seen() {
-    if (this.unread) this.#setUnread(0);
-  }
-
-  #setUnread(unread) {
-    this.unread = unread;
+  show(unread) {
+    if (unread === this.#unread) return;
+    this.#unread = unread;
     document.title = unread ? `(${unread}) ${this.#title}` : this.#title;
     this.onUnread(unread);
   }

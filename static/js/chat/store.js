@@ -11,7 +11,7 @@ export class Store {
     this.#prefix = `eml-chat:${inbox}:`;
   }
 
-  /** {token, conversation} */
+  /** {token, conversation, read}: the key, and how far the customer has read. */
   get session() {
     return this.#get("session");
   }
