@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_htmx.http import HttpResponseClientRedirect
 
 from apps.core.errors import Forbidden
+from apps.routing.choices import Chosen
 from apps.routing.services import agents
 from apps.routing.services import offers as offer_life
 
 from .. import forms, selectors
-from ..services import leaving
 from . import fragments
 from .door import agents_only, back_to, changed, fragment, pushed
 
@@ -81,6 +81,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         held = selectors.conversations_of(request.user)
         return fragment(request, "sign_out", {"held": held})
-    leaving.leave(request.user, now=timezone.now())
+    agents.choose(request.user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=request.user)
     logout(request)
     return HttpResponseClientRedirect(reverse("account_login")) if request.htmx else redirect("account_login")
