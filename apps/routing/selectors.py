@@ -10,6 +10,8 @@ from datetime import datetime
 from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from apps.messaging.errors import InboxNotFound
+from apps.messaging.models import Inbox
 from apps.users.choices import Role
 from apps.users.models import User
 
@@ -170,12 +172,26 @@ def agents_to_hand_to(item: Item, *, now: datetime) -> QuerySet[Agent]:
     return team.select_related("user", "reason").order_by(F("load") - F("capacity"), "user__name")
 
 
+def colleagues_of(user: User) -> QuerySet[User]:
+    """Whom work can be given to: active members of one's teams (administrators: everybody active)."""
+    active = User.objects.filter(is_active=True)
+    if user.has_role(Role.ADMIN):
+        return active
+    members = User.teams.through.objects.filter(team__in=user.teams.values("id")).values("user_id")
+    return active.filter(pk__in=members)
+
+
 # Offers and decisions
 
 
 def live_offers_of(user: User) -> QuerySet[Offer]:
     related = ("item__queue", "item__conversation__customer", "item__conversation__inbox", "decision")
     return Offer.objects.live().filter(agent__user=user).select_related(*related).order_by("offered_at")
+
+
+def offer_with_names(offer_id: int) -> Offer:
+    related = ("item__queue", "item__conversation__customer", "decision")
+    return Offer.objects.select_related(*related).get(pk=offer_id)
 
 
 def decisions_of(conversation_id: int) -> QuerySet[Decision]:
@@ -218,3 +234,28 @@ def outcome_of(decision: Decision) -> str:
     """What became of it, in words; the offer may have been made to somebody who was gone at once."""
     offer = getattr(decision, "offer", None)
     return str(offer.get_state_display()) if offer else "–"
+
+
+# What customers may know
+
+
+def availability(slug: str, *, now: datetime) -> dict[str, object]:
+    """Whether anybody is signed in for the queue of this inbox; InboxNotFound for one that takes nobody in."""
+    inbox = Inbox.objects.filter(slug=slug, is_active=True).select_related("route__queue").first()
+    if inbox is None:
+        raise InboxNotFound
+    queue = inbox.route.queue if hasattr(inbox, "route") else None
+    return {
+        "inbox": inbox,
+        "is_staffed": queue is not None and is_staffed(queue, now=now),
+        "waiting": Item.objects.in_line().filter(queue=queue).count() if queue else 0,
+    }
+
+
+def wait_of(conversation_id: int, *, now: datetime) -> dict[str, object]:
+    """Where the customer of this conversation stands. Before it is in line (a moment), it waits without a place."""
+    item = Item.objects.select_related("queue", "conversation").filter(conversation=conversation_id).first()
+    if item is None:
+        return {"state": ItemState.WAITING, "position": None, "is_staffed": False}
+    state = item.state if item.conversation.is_open else "closed"
+    return {"state": state, "position": position(item), "is_staffed": is_staffed(item.queue, now=now)}

@@ -1,5 +1,26 @@
 from __future__ import annotations
 
-from django.urls import path  # noqa: F401
+from django.urls import path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list = []
+from . import chat, offers, presence, queues, work
+
+router = SimpleRouter()
+router.register("queues", queues.QueueViewSet, "queue")
+router.register("not-ready-reasons", queues.NotReadyReasonViewSet, "not-ready-reason")
+router.register("agents", presence.AgentViewSet, "agent")
+router.register("offers", offers.OfferViewSet, "offer")
+
+urlpatterns = [
+    path("chat/<slug:inbox>/availability/", chat.AvailabilityView.as_view(), name="chat-availability"),
+    path("chat/wait/", chat.WaitView.as_view(), name="chat-wait"),
+    path("presence/", presence.PresenceView.as_view(), name="presence"),
+    path("presence/heartbeat/", presence.HeartbeatView.as_view(), name="presence-heartbeat"),
+    path("conversations/<int:pk>/decisions/", work.DecisionsView.as_view(), name="conversation-decisions"),
+    path("conversations/<int:pk>/transfer/", work.TransferView.as_view(), name="conversation-transfer"),
+    path("conversations/<int:pk>/assign/", work.AssignView.as_view(), name="conversation-assign"),
+    path(
+        "conversations/<int:pk>/end-wrap-up/", work.EndWrapUpView.as_view(), name="conversation-end-wrap-up"
+    ),
+    *router.urls,
+]

@@ -1,0 +1,215 @@
+"""What the API shows of queues, people and offers, and what it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from apps.core.api.serializers import (
+    LineField,
+    StrictBooleanField,
+    StrictChoiceField,
+    StrictDateTimeField,
+    StrictIntegerField,
+    StrictRelatedField,
+    StrictSerializer,
+    StrictSlugField,
+)
+from apps.messaging.models import Inbox
+from apps.users.models import User
+
+from .. import selectors
+from ..choices import Chosen, ItemState, OfferState, State
+from ..models import Agent, NotReadyReason, Offer, Queue
+
+
+class QueueSerializer(StrictSerializer):
+    """A queue and its line now. Times are seconds."""
+
+    id = StrictIntegerField(read_only=True)
+    name = LineField(read_only=True)
+    slug = StrictSlugField(read_only=True)
+    team = StrictIntegerField(source="team_id", read_only=True)
+    is_active = StrictBooleanField(read_only=True)
+    version = StrictIntegerField(read_only=True, help_text="Of the policy; decisions name the one they used.")
+    waiting = StrictIntegerField(read_only=True, help_text="Contacts in line, ringing ones included.")
+    longest_wait_seconds = serializers.SerializerMethodField(help_text="Of whoever is in line longest.")
+    agents_signed_in = StrictIntegerField(read_only=True)
+    agents_available = StrictIntegerField(read_only=True)
+    service_target_seconds = StrictIntegerField(read_only=True)
+    service_target_percent = StrictIntegerField(read_only=True)
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_longest_wait_seconds(self, queue: Any) -> int | None:
+        if queue.waiting_since is None:
+            return None
+        return max(int((timezone.now() - queue.waiting_since).total_seconds()), 0)
+
+
+class NotReadyReasonSerializer(StrictSerializer):
+    id = StrictIntegerField(read_only=True)
+    name = LineField(read_only=True)
+
+
+class PresenceSerializer(StrictSerializer):
+    """One agent: what he chose, and the state that follows from it, his connection and his work."""
+
+    user = StrictIntegerField(source="user_id", read_only=True)
+    name = LineField(source="user.name", read_only=True)
+    chosen = StrictChoiceField(choices=Chosen.choices, read_only=True)
+    state = serializers.SerializerMethodField()
+    reason = serializers.SerializerMethodField()
+    since = serializers.SerializerMethodField()
+    present_until = StrictDateTimeField(
+        read_only=True, allow_null=True, help_text="End of his connection's lease."
+    )
+    capacity = StrictIntegerField(read_only=True, help_text="Units.")
+    load = StrictIntegerField(read_only=True, help_text="Units taken by offers, work and wrap-up.")
+
+    @extend_schema_field(serializers.ChoiceField(choices=State.choices))
+    def get_state(self, agent: Agent) -> str:
+        return str(self._presence(agent).state)
+
+    def get_reason(self, agent: Agent) -> str:
+        return self._presence(agent).reason
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_since(self, agent: Agent) -> Any:
+        return self._presence(agent).since
+
+    @staticmethod
+    def _presence(agent: Agent) -> selectors.Presence:
+        return selectors.presence_of(agent, now=timezone.now())
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Available", value={"chosen": "available"}, request_only=True),
+        OpenApiExample("On a break", value={"chosen": "not_ready", "reason": 1}, request_only=True),
+    ]
+)
+class PresenceInput(StrictSerializer):
+    chosen = StrictChoiceField(choices=Chosen.choices)
+    reason = StrictRelatedField(
+        queryset=NotReadyReason.objects.filter(is_active=True),
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Id of a not-ready reason; needed with `not_ready`.",
+    )
+
+
+class OfferSerializer(StrictSerializer):
+    """Somebody is rung for a conversation until `expires_at`."""
+
+    id = StrictIntegerField(read_only=True)
+    state = StrictChoiceField(choices=OfferState.choices, read_only=True)
+    epoch = StrictIntegerField(read_only=True, help_text="Send it with `accept` to accept just this offer.")
+    offered_at = StrictDateTimeField(read_only=True)
+    expires_at = StrictDateTimeField(read_only=True)
+    conversation = StrictIntegerField(source="item.conversation_id", read_only=True)
+    queue = LineField(source="item.queue.name", read_only=True)
+    customer = LineField(source="item.conversation.customer.__str__", read_only=True)
+    waiting_since = StrictDateTimeField(source="item.at", read_only=True)
+    why = serializers.SerializerMethodField(
+        help_text="The terms of the score: name, raw value, weight, seconds."
+    )
+
+    @extend_schema_field(serializers.ListField(child=serializers.ListField()))
+    def get_why(self, offer: Offer) -> list:
+        return offer.decision.terms if offer.decision else []
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Any", value={}, request_only=True),
+        OpenApiExample("This one", value={"epoch": 3}),
+    ]
+)
+class AcceptInput(StrictSerializer):
+    epoch = StrictIntegerField(min_value=0, required=False, allow_null=True, default=None)
+
+
+class DecisionSerializer(StrictSerializer):
+    """Why this agent, and why not the others."""
+
+    id = StrictIntegerField(read_only=True)
+    at = StrictDateTimeField(read_only=True)
+    agent = StrictIntegerField(source="agent.user_id", read_only=True)
+    agent_name = LineField(source="agent.user.name", read_only=True)
+    queue = LineField(source="queue.name", read_only=True)
+    policy = StrictIntegerField(read_only=True, help_text="Version of the queue's policy.")
+    score = StrictIntegerField(read_only=True, help_text="Seconds of waiting; the sum of its terms.")
+    step = StrictIntegerField(
+        read_only=True, help_text="Index of the first open step that accepts the agent."
+    )
+    terms = serializers.ListField(child=serializers.ListField(), read_only=True)
+    others = serializers.SerializerMethodField()
+    outcome = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_others(self, decision: Any) -> list[dict[str, Any]]:
+        others = self.context["others"][decision.pk]
+        return [{"agent_name": o.agent_name, "score": o.score, "reason": o.reason} for o in others]
+
+    def get_outcome(self, decision: Any) -> str:
+        return selectors.outcome_of(decision)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("To a queue", value={"queue": 2}, request_only=True),
+        OpenApiExample("To an agent", value={"agent": 7}, request_only=True),
+    ]
+)
+class TransferInput(StrictSerializer):
+    """Just one of the two."""
+
+    queue = StrictRelatedField(queryset=Queue.objects.none(), required=False)
+    agent = StrictRelatedField(queryset=User.objects.none(), required=False, help_text="Id of the user.")
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if user := self.context.get("by"):
+            fields["queue"].queryset = Queue.objects.filter(is_active=True)
+            fields["agent"].queryset = selectors.colleagues_of(user)
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError("Name a queue or an agent.", code="one_of")
+        return attrs
+
+
+class AssignInput(StrictSerializer):
+    agent = StrictRelatedField(queryset=User.objects.none(), help_text="Id of the user.")
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if user := self.context.get("by"):
+            fields["agent"].queryset = selectors.colleagues_of(user)
+        return fields
+
+
+class WaitSerializer(StrictSerializer):
+    """A customer's place in line."""
+
+    state = StrictChoiceField(choices=[*ItemState.choices, ("closed", "Closed")], read_only=True)
+    position = StrictIntegerField(read_only=True, allow_null=True, help_text="1 is the next one.")
+    is_staffed = StrictBooleanField(read_only=True, help_text="Whether anybody is signed in for this queue.")
+
+
+class ChatInboxSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Inbox
+        fields = ("name", "slug", "greeting", "away_text", "language")
+        read_only_fields = fields
+
+
+class AvailabilitySerializer(StrictSerializer):
+    inbox = ChatInboxSerializer(read_only=True)
+    is_staffed = StrictBooleanField(read_only=True)
+    waiting = StrictIntegerField(read_only=True)
