@@ -11,7 +11,7 @@ from apps.core.models import Event
 from apps.routing import errors
 from apps.routing.choices import Chosen, ItemState, OfferState, State
 from apps.routing.models import Agent, PresenceInterval
-from apps.routing.services import agents
+from apps.routing.services import agents, offers
 from tests.factories import hand_to, make_agent, make_queue, make_reason, make_user, put_in_line, ring
 from tests.routing.checks import assert_in_order
 
@@ -90,8 +90,6 @@ def test_interval_that_lasted_no_time_is_forgotten():
     started = agent.intervals.get(ended_at=None).started_at
     with transaction.atomic():
         locked = agents.lock(agent.pk)
-        from apps.routing.services import offers
-
         offers.cancel(offer, agent=locked, reason="test", by=SYSTEM, now=started)
         agents.restate(locked, now=started, by=SYSTEM)
     assert states(agent) == [State.AVAILABLE], "as if it had never rung"

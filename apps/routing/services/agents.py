@@ -51,7 +51,7 @@ def lock_many(agent_ids: Iterable[int]) -> dict[int, Agent]:
 def choose(
     user: User, *, chosen: Chosen, now: datetime, by: Actor, reason: NotReadyReason | None = None
 ) -> Agent:
-    """Set what the agent says about himself; being available also ends "not responding". Renews his lease.
+    """Set what the agent says about himself, which also ends "not responding". Renews his lease.
 
     Going not ready or signing out withdraws what rings at him (nobody is blamed). Signing out also puts his work back
     in line and ends his wrap-ups. ReasonRequired without a reason for being not ready.
@@ -76,8 +76,8 @@ def _write_choice(agent: Agent, *, chosen: Chosen, reason: NotReadyReason | None
     if chosen == Chosen.AVAILABLE and (agent.chosen != chosen or agent.is_not_responding):
         # Idle is who could have taken something: a night or a lunch break does not count.
         agent.free_since = now
-    if chosen == Chosen.AVAILABLE:
-        agent.is_not_responding = False
+    # Whoever says something about himself responds.
+    agent.is_not_responding = False
     agent.chosen = chosen
     agent.reason = reason if chosen == Chosen.NOT_READY else None
     agent.present_until = None if chosen == Chosen.SIGNED_OUT else now + LEASE

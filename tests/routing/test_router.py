@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.core.events import SYSTEM
+from apps.routing.choices import Chosen, ItemState
+from apps.routing.models import Agent, Decision, Item, Offer
+from apps.routing.services import agents, offers, policies, router, work, world
+from tests.factories import make_agent, make_queue, make_reason, make_team, put_in_line
+from tests.routing.checks import assert_in_order
+
+pytestmark = pytest.mark.django_db
+
+
+def run(seconds=0):
+    return router.run(now=timezone.now() + timedelta(seconds=seconds))
+
+
+def rung():
+    """Who is rung for what now: item id → agent id."""
+    return dict(Offer.objects.live().values_list("item_id", "agent_id"))
+
+
+def test_longest_waiting_goes_to_the_longest_idle():
+    queue = make_queue(units=12)
+    make_agent(queue.team, idle=5)
+    idle = make_agent(queue.team, idle=50)
+    put_in_line(queue, waited=5)
+    oldest = put_in_line(queue, waited=50)
+    assert run() == 2
+    assert rung()[oldest.pk] == idle.pk
+    assert_in_order()
+
+
+def test_running_again_changes_nothing():
+    queue = make_queue()
+    make_agent(queue.team)
+    put_in_line(queue)
+    assert [run(), run()] == [1, 0]
+
+
+def test_nothing_waits_costs_next_to_nothing(django_assert_max_num_queries):
+    make_agent(make_queue().team)
+    run()
+    with django_assert_max_num_queries(4):
+        assert run() == 0
+
+
+def test_decision_is_stored_with_its_reasons_and_the_policy_it_used():
+    queue = make_queue([(0, {"cards": 2})], w_fit=10)
+    chosen = make_agent(queue.team, skills={"cards": 3}, idle=40)
+    behind = make_agent(queue.team, skills={"cards": 2}, idle=40)
+    stranger, novice = make_agent(make_team()), make_agent(queue.team)
+    paused = make_agent(
+        queue.team, skills={"cards": 2}, chosen=Chosen.NOT_READY, reason=make_reason("Lunch"), idle=1
+    )
+    item = put_in_line(queue, waited=43)
+    run()
+    decision = Decision.objects.get()
+    assert (decision.item, decision.agent, decision.policy, decision.step) == (item, chosen, queue.version, 0)
+    assert decision.score == sum(term[3] for term in decision.terms)
+    assert [term[:1] + term[2:] for term in decision.terms if term[0] in ("credit", "fit", "last agent")] == [
+        ["credit", 1, 0],
+        ["fit", 10, 10],
+        ["last agent", 0, 0],
+    ]
+    assert {agent: text for agent, _score, text in decision.others} == {
+        behind.pk: "10 s behind: fit -10",
+        paused.pk: "paused: Lunch",
+        novice.pk: "cards 0 < 2",
+        stranger.pk: "cards 0 < 2, not in the team",
+    }
+    assert decision.offer.agent == chosen
+
+
+def test_time_of_a_refusal_is_told_as_a_time_of_day():
+    queue = make_queue()
+    first, second = make_agent(queue.team, idle=60), make_agent(queue.team, idle=5)
+    item = put_in_line(queue)
+    run()
+    moment = timezone.now()
+    offers.decline(rung_offer(item).pk, by=first.user, now=moment)
+    run()
+    decision = Decision.objects.latest("id")
+    told = {agent: text for agent, _score, text in decision.others}
+    assert decision.agent == second
+    assert told == {first.pk: f"declined {timezone.localtime(moment):%H:%M:%S}"}
+
+
+def rung_offer(item):
+    return Offer.objects.live().get(item=item)
+
+
+def test_steps_open_with_waiting():
+    queue = make_queue([(0, {"cards": 3}), (20, {"cards": 1})])
+    novice = make_agent(queue.team, skills={"cards": 1})
+    item = put_in_line(queue, waited=10)
+    assert run() == 0
+    assert run(seconds=11) == 1
+    assert rung() == {item.pk: novice.pk}
+
+
+def test_step_for_nobody_opens_at_once_when_no_expert_is_signed_in():
+    queue = make_queue([(0, {"cards": 3}), (60, {"cards": 1}, True)])
+    novice = make_agent(queue.team, skills={"cards": 1})
+    item = put_in_line(queue)
+    assert run() == 1
+    assert rung() == {item.pk: novice.pk}
+
+
+def test_queue_without_steps_takes_its_team_and_nobody_else():
+    queue = make_queue()
+    make_agent(make_team())
+    put_in_line(queue)
+    assert run() == 0
+    make_agent(queue.team)
+    assert run() == 1
+
+
+def test_capacity_is_filled_and_never_exceeded():
+    queue = make_queue(units=5)
+    agent = make_agent(queue.team, capacity=12)
+    for _ in range(4):
+        put_in_line(queue)
+    assert run() == 2
+    agent.refresh_from_db()
+    assert agent.load == 10
+    assert_in_order()
+
+
+def test_who_declined_is_not_rung_again_while_somebody_else_may_take_it():
+    queue = make_queue()
+    first, second = make_agent(queue.team, idle=60), make_agent(queue.team, idle=5)
+    item = put_in_line(queue)
+    run()
+    offers.decline(rung_offer(item).pk, by=first.user, now=timezone.now())
+    run()
+    assert rung() == {item.pk: second.pk}
+
+
+def test_lone_agent_who_declined_has_his_rest_and_is_rung_again():
+    queue = make_queue()
+    agent = make_agent(queue.team)
+    item = put_in_line(queue)
+    run()
+    offers.decline(rung_offer(item).pk, by=agent.user, now=timezone.now())
+    assert [run(seconds) for seconds in (0, 5, 14)] == [0, 0, 0]
+    rest = world.REFUSAL_REST_SECONDS
+    # The first run after the rest forgets the refusal, the next one rings.
+    assert [run(rest + 1), run(rest + 2)] == [0, 1]
+
+
+def test_everyone_declined_starts_a_new_round():
+    queue = make_queue()
+    people = {agent.pk: agent for agent in (make_agent(queue.team), make_agent(queue.team))}
+    item = put_in_line(queue)
+    for _ in people:
+        run()
+        offer = rung_offer(item)
+        offers.decline(offer.pk, by=people[offer.agent_id].user, now=timezone.now())
+    assert run() == 0
+    run(world.REFUSAL_REST_SECONDS + 1)
+    assert Item.objects.get(pk=item.pk).not_to == {}
+    assert run(world.REFUSAL_REST_SECONDS + 2) == 1
+
+
+def test_refusal_during_the_run_is_not_forgotten(monkeypatch):
+    queue = make_queue()
+    agent = make_agent(queue.team)
+    item = put_in_line(queue)
+    old = int(timezone.now().timestamp()) - 100
+    Item.objects.filter(pk=item.pk).update(not_to={str(agent.pk): old})
+    decide = router.policy.decide
+
+    def decide_while_somebody_refuses(*seen):
+        Item.objects.filter(pk=item.pk).update(epoch=7, not_to={"99": old})
+        return decide(*seen)
+
+    monkeypatch.setattr(router.policy, "decide", decide_while_somebody_refuses)
+    run()
+    assert Item.objects.get(pk=item.pk).not_to == {"99": old}
+
+
+def test_refused_heads_do_not_hide_the_rest_of_the_line():
+    queue = make_queue()
+    agent, busy = make_agent(queue.team, idle=60), make_agent(queue.team, load=12)
+    for _ in range(3):
+        refused = put_in_line(queue, waited=90)
+        Item.objects.filter(pk=refused.pk).update(not_to={str(agent.pk): int(timezone.now().timestamp())})
+    fresh = put_in_line(queue)
+    assert run() == 1
+    assert rung() == {fresh.pk: agent.pk}
+    assert busy.pk not in rung().values()
+
+
+def test_young_with_a_head_start_do_not_hide_old_ones_whose_step_is_open():
+    queue = make_queue([(0, {"cards": 5}), (60, {"cards": 1})])
+    make_agent(queue.team, skills={"cards": 5}, load=12)
+    novice = make_agent(queue.team, skills={"cards": 1}, capacity=4)
+    for _ in range(3):
+        put_in_line(queue, waited=1, credit=900)
+    old = put_in_line(queue, waited=90)
+    assert run() == 1
+    assert rung() == {old.pk: novice.pk}
+
+
+def test_customer_far_behind_gets_the_agent_he_knows():
+    queue = make_queue(w_last=10_000, units=12)
+    knows = make_agent(queue.team)
+    for _ in range(3):
+        put_in_line(queue, waited=60)
+    behind = put_in_line(queue)
+    Item.objects.filter(pk=behind.pk).update(last_agent=knows)
+    run()
+    assert rung() == {behind.pk: knows.pk}
+
+
+def test_item_moved_between_deciding_and_offering_is_offered_to_nobody(monkeypatch):
+    queue, other = make_queue(), make_queue()
+    agent = make_agent(queue.team)
+    item = put_in_line(queue)
+    decide = router.policy.decide
+
+    def decide_while_it_moves(*seen):
+        decisions = decide(*seen)
+        work.transfer_to_queue(item.conversation_id, to=other, by=SYSTEM, now=timezone.now())
+        return decisions
+
+    monkeypatch.setattr(router.policy, "decide", decide_while_it_moves)
+    assert run() == 0
+    agent.refresh_from_db()
+    assert (agent.load, Decision.objects.count()) == (0, 0)
+    assert_in_order()
+
+
+def test_agent_who_returns_after_not_responding_is_rung_again():
+    queue = make_queue()
+    agent = make_agent(queue.team)
+    put_in_line(queue)
+    Agent.objects.filter(pk=agent.pk).update(is_not_responding=True)
+    assert run() == 0
+    agents.choose(agent.user, chosen=Chosen.AVAILABLE, now=timezone.now(), by=agent.user)
+    assert run() == 1
+
+
+def test_many_offers_at_once_cost_a_bounded_number_of_queries_each(django_assert_max_num_queries):
+    queue = make_queue()
+    for _ in range(4):
+        make_agent(queue.team)
+    items = [put_in_line(queue) for _ in range(12)]
+    with django_assert_max_num_queries(20 + 22 * len(items)):
+        assert run() == 12
+
+
+def test_new_policy_counts_for_what_waits():
+    queue = make_queue([(0, {"cards": 5})])
+    novice = make_agent(queue.team, skills={"cards": 1})
+    item = put_in_line(queue)
+    assert run() == 0
+    draft = policies.draft_of(queue)
+    wider = policies.PolicyDraft(steps=(policies.StepDraft(0, (("cards", 1),)),), levels=draft.levels)
+    policies.save(queue, draft=wider, by=SYSTEM)
+    assert run() == 1
+    assert rung() == {item.pk: novice.pk}
+    assert Decision.objects.get().policy == queue.version + 1
+    assert Item.objects.get(pk=item.pk).state == ItemState.OFFERED
