@@ -36,7 +36,7 @@ class Agent:
         self._jobs: set[asyncio.Task] = set()
         url = server.replace("http", "ws", 1) + "/ws/desk/"
         self._line = Line(url, hello=self._hello, on_frame=self._take, on_loss=self._count_loss)
-        self._speaker = Speaker(self._line, journal)
+        self._speaker = Speaker(self._line, journal, names_conversation=True)
         self._token, self._token_until = "", 0.0
 
     async def run(self) -> None:
@@ -103,9 +103,7 @@ class Agent:
             self._spawn(self._answer(conversation, self._journal.answered[conversation]))
 
     async def _answer(self, conversation: int, number: int) -> None:
-        await self._speaker.say(
-            conversation, f"Thank you, that was number {number}.", conversation=conversation
-        )
+        await self._speaker.say(conversation, f"Thank you, that was number {number}.")
         if number == self._turns.get(conversation):
             await self._call(
                 "POST", f"conversations/{conversation}/close/", {"disposition": self._disposition}

@@ -53,7 +53,7 @@ class Customer:
             origin=self._server,
             on_loss=self._count_loss,
         )
-        self._line, self._speaker = line, Speaker(line, self._journal)
+        self._line, self._speaker = line, Speaker(line, self._journal, names_conversation=False)
         running = asyncio.create_task(line.run())
         try:
             await asyncio.wait_for(self._answers.acquire(), LONGEST_WAIT_SECONDS)

@@ -18,7 +18,7 @@ from apps.core.api.serializers import (
     StrictSerializer,
     StrictSlugField,
 )
-from apps.messaging.models import Inbox
+from apps.messaging.api.serializers import ChatInboxSerializer
 from apps.users.models import User
 
 from .. import selectors
@@ -200,13 +200,6 @@ class WaitSerializer(StrictSerializer):
     state = StrictChoiceField(choices=[*ItemState.choices, ("closed", "Closed")], read_only=True)
     position = StrictIntegerField(read_only=True, allow_null=True, help_text="1 is the next one.")
     is_staffed = StrictBooleanField(read_only=True, help_text="Whether anybody is signed in for this queue.")
-
-
-class ChatInboxSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Inbox
-        fields = ("name", "slug", "greeting", "away_text", "language")
-        read_only_fields = fields
 
 
 class AvailabilitySerializer(StrictSerializer):
