@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# How long one example takes says more about the machine than about the program.
+hypothesis_settings.register_profile("eml", deadline=None)
+hypothesis_settings.load_profile("eml")
 
 
 @pytest.fixture(autouse=True)

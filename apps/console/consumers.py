@@ -67,7 +67,7 @@ class DeskSocket(Socket):
         number = fields["conversation"]
         if not await threads.run(desks.may_watch, self.user, conversation_id=number):
             raise ConversationNotFound
-        if len(self.talks) >= MOST_WATCHED:
+        if number not in self.talks and len(self.talks) >= MOST_WATCHED:
             self.forget(next(iter(self.talks)))
         talk = self.talks.setdefault(number, Talk(self, number, side=Sender.AGENT))
         hub.join(realtime.conversation_group(number), self)

@@ -129,9 +129,11 @@ def test_long_conversations_come_in_portions(conversation, visitor, monkeypatch)
 
 def test_a_file_goes_up_into_a_message_and_down_again(conversation, visitor) -> None:
     stored = _upload(visitor).json()
-    assert {
-        key: stored[key] for key in ("name", "content_type", "size")
-    } == {"name": "words.txt", "content_type": "text/plain", "size": 10}
+    assert {key: stored[key] for key in ("name", "content_type", "size")} == {
+        "name": "words.txt",
+        "content_type": "text/plain",
+        "size": 10,
+    }
     visitor.post(f"{API}messages/", _message(body="", attachments=[stored["id"]]))
     last = visitor.get(f"{API}messages/").json()["results"][-1]
     assert last["attachments"] == [stored]
@@ -290,7 +292,7 @@ def test_starts_are_limited_by_network(db, settings, monkeypatch) -> None:
 
 # Who may (Z)
 
-READS = ["conversation/", "messages/", f"attachments/{uuid.uuid4()}/"]
+READS = ["conversation/", "messages/", f"attachments/00000000-0000-4000-8000-000000000000/"]
 WRITES = ["messages/", "attachments/", "read/", "end/", "rating/"]
 
 
@@ -339,7 +341,7 @@ def test_z09_b47_files_of_other_conversations_are_not_found(conversation, visito
     other = make_conversation(customer=conversation.customer)
     theirs = upload(other, by=make_visitor(other)[0])
     _assert_error(visitor.get(f"{API}attachments/{theirs.pk}/"), 404)
-    _assert_error(visitor.get(f"{API}attachments/{uuid.uuid4()}/"), 404)
+    _assert_error(visitor.get(f"{API}attachments/00000000-0000-4000-8000-000000000000/"), 404)
     sent = visitor.post(f"{API}messages/", _message(attachments=[str(theirs.pk)]))
     _assert_error(sent, 400, "attachment_unknown")
 
