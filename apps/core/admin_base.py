@@ -22,6 +22,7 @@ from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
+from unfold.widgets import UnfoldAdminTextInputWidget as TextWidget
 
 __all__ = [
     "DropdownFilter",
@@ -36,6 +37,7 @@ __all__ = [
     "StackedInline",
     "TabularInline",
     "TextFilter",
+    "TextWidget",
     "action",
     "display",
     "panels",

@@ -75,6 +75,12 @@ class QueueSwitchedOff(Invalid):
     detail = _("This queue is switched off.")
 
 
+class PolicyStale(Conflict):
+    status = 412
+    code = "stale_version"
+    detail = _("Somebody changed this queue meanwhile. Load it again, then repeat your change.")
+
+
 class PolicyInvalid(Invalid):
     """`fields[""]` would say nothing about a policy that is wrong as a whole: the detail holds all sentences."""
 

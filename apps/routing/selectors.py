@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -11,12 +10,12 @@ from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q,
 from django.db.models.functions import Coalesce
 
 from apps.messaging.errors import InboxNotFound
-from apps.messaging.models import Inbox
+from apps.messaging.models import Conversation, Inbox
 from apps.users.choices import Role
 from apps.users.models import User
 
 from . import presence_policy
-from .choices import HELD, Chosen, ItemState, OfferState, State
+from .choices import Chosen, ItemState, OfferState, State
 from .models import Agent, AgentSkill, Decision, Item, Offer, PresenceInterval, Queue
 
 # Whoever is further behind learns his place when his page asks again.
@@ -152,24 +151,33 @@ def presence_of(agent: Agent, *, now: datetime) -> Presence:
     return Presence(state, reason, since)
 
 
-def held_by(agents: Iterable[Agent]) -> dict[int, list[Item]]:
-    """What each of these agents works on, wraps up or is rung for (agent id → items), in two queries."""
-    ids, held = [agent.pk for agent in agents], defaultdict(list)
-    related = ("conversation__customer", "queue")
-    for item in Item.objects.filter(state__in=HELD, agent__in=ids).select_related(*related).order_by("id"):
-        held[item.agent_id].append(item)
-    ringing = (
-        Offer.objects.live().filter(agent__in=ids).select_related(*(f"item__{name}" for name in related))
+def with_work(agents: QuerySet[Agent]) -> QuerySet[Agent]:
+    """Adds `held` (active work and wrap-ups) and `ringing` (live offers) of each, in two queries."""
+    held = Item.objects.held().select_related("conversation__customer").order_by("id")
+    ringing = Offer.objects.live().select_related("item__conversation__customer").order_by("id")
+    return agents.prefetch_related(
+        Prefetch("items", held, to_attr="held"), Prefetch("offers", ringing, to_attr="ringing")
     )
-    for offer in ringing.order_by("id"):
-        held[offer.agent_id].append(offer.item)
-    return held
 
 
-def agents_to_hand_to(item: Item, *, now: datetime) -> QuerySet[Agent]:
-    """Signed-in members of the conversation's team, those with most room first."""
-    team = Agent.objects.connected(now).filter(user__is_active=True, user__teams=item.conversation.team_id)
-    return team.select_related("user", "reason").order_by(F("load") - F("capacity"), "user__name")
+def with_place(items: QuerySet[Item]) -> QuerySet[Item]:
+    """Adds `place` in the line of each one's queue, and `refusals` (the offers that were not accepted)."""
+    ahead = Item.objects.in_line().filter(queue=OuterRef("queue")).order_by()
+    ahead = ahead.filter(
+        Q(line_key__lt=OuterRef("line_key")) | Q(line_key=OuterRef("line_key"), id__lt=OuterRef("pk"))
+    )
+    place = Coalesce(Subquery(ahead.values("queue").annotate(value=Count("id")).values("value")), 0) + 1
+    refused = Offer.objects.filter(state__in=[OfferState.DECLINED, OfferState.LAPSED])
+    refusals = Prefetch("offers", refused.select_related("agent__user").order_by("id"), to_attr="refusals")
+    return items.annotate(place=place).prefetch_related(refusals)
+
+
+def agents_to_hand_to(user: User, *, now: datetime) -> QuerySet[Agent]:
+    """Whom this supervisor may give work to: the signed-in agents of his teams, those with most room first."""
+    here = Agent.objects.connected(now).filter(
+        user__is_active=True, pk__in=agents_visible_to(user).values("pk")
+    )
+    return here.select_related("user", "reason").order_by(F("load") - F("capacity"), "user__name")
 
 
 def colleagues_of(user: User) -> QuerySet[User]:
@@ -256,6 +264,7 @@ def wait_of(conversation_id: int, *, now: datetime) -> dict[str, object]:
     """Where the customer of this conversation stands. Before it is in line (a moment), it waits without a place."""
     item = Item.objects.select_related("queue", "conversation").filter(conversation=conversation_id).first()
     if item is None:
-        return {"state": ItemState.WAITING, "position": None, "is_staffed": False}
+        is_open = Conversation.objects.get(pk=conversation_id).is_open
+        return {"state": "waiting" if is_open else "closed", "position": None, "is_staffed": False}
     state = item.state if item.conversation.is_open else "closed"
     return {"state": state, "position": position(item), "is_staffed": is_staffed(item.queue, now=now)}

@@ -69,9 +69,10 @@ def create(*, draft: PolicyDraft, by: Actor) -> Queue:
     return save(Queue(version=0), draft=draft, by=by)
 
 
-def save(queue: Queue, *, draft: PolicyDraft, by: Actor) -> Queue:
-    """Make this the queue's policy: a new version, unless nothing changed. PolicyInvalid in sentences.
+def save(queue: Queue, *, draft: PolicyDraft, by: Actor, seen: int | None = None) -> Queue:
+    """Make this the queue's policy: a new version, unless nothing changed.
 
+    Raises PolicyInvalid in sentences, PolicyStale when `seen` is not the version it has (somebody else saved first).
     Settings that the draft does not name stay as they are. What waits is served by the new policy from now on; routers
     wait meanwhile, so that a decision never mixes two versions.
     """
@@ -79,6 +80,8 @@ def save(queue: Queue, *, draft: PolicyDraft, by: Actor) -> Queue:
         router.take_turn()
         if queue.pk:
             queue = Queue.objects.select_for_update().get(pk=queue.pk)
+            if seen not in (None, queue.version):
+                raise errors.PolicyStale
         before = draft_of(queue) if queue.pk else None
         wanted = _completed(queue, draft)
         _check(queue, wanted)

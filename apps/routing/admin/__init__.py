@@ -1,0 +1,5 @@
+"""Routing in the admin: policies, people, the line and its decisions."""
+
+from __future__ import annotations
+
+from . import agents, conversations, decisions, line, queues, words  # noqa: F401

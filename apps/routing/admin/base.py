@@ -1,0 +1,111 @@
+"""What the pages of this floor share: services say why not, and actions that need a choice ask for it on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.core.admin_base import site
+from apps.core.errors import EMLError
+
+# A page of the list, and no more: each row is a transaction of its own.
+MOST_AT_ONCE = 200
+
+
+class TellsWhy:
+    """What a service refuses is said on the page; nothing was saved then."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
+        except EMLError as error:
+            for text in told(error):
+                messages.error(request, text)
+            return redirect(request.get_full_path())
+
+
+def told(error: EMLError) -> list[str]:
+    """The sentences of an error, those about single fields too."""
+    return [str(error)] if not error.fields else [text for texts in error.fields.values() for text in texts]
+
+
+def do_each(request: HttpRequest, rows: Iterable[Model], do: Callable[[Any], Any]) -> None:
+    """Do it to each row; what cannot be done is named with its reason, and hinders no other."""
+    done = 0
+    for row in rows:
+        try:
+            do(row)
+            done += 1
+        except EMLError as error:
+            messages.error(request, f"{row}: {' '.join(told(error))}")
+    if done:
+        messages.success(
+            request, ngettext("Done for %(count)s.", "Done for all %(count)s.", done) % {"count": done}
+        )
+
+
+def ask(
+    request: HttpRequest,
+    *,
+    form: type[forms.Form],
+    action: str,
+    title: str,
+    rows: Iterable[Model],
+    then: Callable[[dict[str, Any]], None],
+) -> HttpResponse | None:
+    """The page between an action and its effect: asks for what it needs, then does it and returns to the list."""
+    rows = list(rows[:MOST_AT_ONCE])  # type: ignore[index]
+    filled = form(request.POST if "apply" in request.POST else None)
+    if "apply" in request.POST and filled.is_valid():
+        then(filled.cleaned_data | {"rows": rows})
+        return None
+    context = site.each_context(request) | {
+        "title": title,
+        "form": filled,
+        "rows": rows,
+        "action": action,
+        "checkbox": ACTION_CHECKBOX_NAME,
+    }
+    return TemplateResponse(request, "admin/routing/ask.html", context)
+
+
+def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> SafeString:
+    """A plain table; every cell is escaped unless it is safe already."""
+    return format_html(
+        '<div class="overflow-x-auto"><table class="w-full text-left">'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
+        _cells('<th scope="col" class="py-1 pr-6 font-semibold">{}</th>', head),
+        format_html_join(
+            "", "<tr>{}</tr>", ((_cells('<td class="py-1 pr-6">{}</td>', row),) for row in rows)
+        ),
+    )
+
+
+def _cells(cell: str, values: Iterable[Any]) -> SafeString:
+    return format_html_join("", cell, ((value,) for value in values))
+
+
+def ago(moment: datetime | None) -> str:
+    """How long it is since then: 4 s, 3 min, 2 h 5 min."""
+    if moment is None:
+        return "–"
+    seconds = max(int((timezone.now() - moment).total_seconds()), 0)
+    if seconds < 60:
+        return _("%(seconds)d s") % {"seconds": seconds}
+    if seconds < 3600:
+        return _("%(minutes)d min") % {"minutes": seconds // 60}
+    return _("%(hours)d h %(minutes)d min") % {"hours": seconds // 3600, "minutes": seconds % 3600 // 60}

@@ -1,0 +1,216 @@
+"""Queues: the whole policy on one page, checked in sentences and saved as one new version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.admin_base import HistoryAdmin, TabularInline, TextWidget, display, register
+from apps.users.permissions import user_of
+from apps.users.selectors import teams_visible_to
+
+from .. import policy_drafts, selectors
+from ..models import InboxRoute, PriorityLevel, Queue, Step
+from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
+from ..services import clock, policies
+from .base import TellsWhy, ago
+
+
+class QueueForm(forms.ModelForm):
+    # Which version was on the screen: whoever saves an older one would undo somebody else's change.
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Queue
+        fields = list(policies.SETTINGS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["seen"].initial = self.instance.version
+
+
+class StepForm(forms.ModelForm):
+    needs = forms.CharField(
+        label=_("needs"),
+        required=False,
+        max_length=500,
+        widget=TextWidget(attrs={"placeholder": "cards 3, de 2"}),
+        help_text=_("Skills and their minimum levels (1 to 5), separated by commas. Empty: the whole team."),
+    )
+
+    class Meta:
+        model = Step
+        fields = ["after", "if_nobody"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            asked = sorted((need.skill.name, need.level) for need in self.instance.needs.all())
+            self.fields["needs"].initial = policy_drafts.write_needs(tuple(asked))
+
+    def clean_needs(self) -> policy_drafts.Needs:
+        try:
+            return policy_drafts.read_needs(self.cleaned_data["needs"])
+        except ValueError as error:
+            raise ValidationError(str(error), code="needs") from None
+
+
+class PolicyFormSet(BaseInlineFormSet):
+    """Rows that are saved by `policies`, as a part of the whole."""
+
+    def kept(self) -> list[dict[str, Any]]:
+        """What the rows say, without empty and deleted ones."""
+        return [
+            form.cleaned_data
+            for form in self.forms
+            if (form.has_changed() or form.instance.pk) and not form.cleaned_data.get("DELETE")
+        ]
+
+    def draft(self) -> PolicyDraft:
+        raise NotImplementedError
+
+    def clean(self) -> None:
+        super().clean()
+        if not any(self.errors) and (found := policies.problems(self.draft())):
+            raise ValidationError([ValidationError(text, code="policy") for text in found])
+
+    def save(self, commit: bool = True) -> list:
+        self.new_objects, self.changed_objects, self.deleted_objects = [], [], []
+        return []
+
+
+class StepFormSet(PolicyFormSet):
+    def draft(self) -> PolicyDraft:
+        steps = (StepDraft(row["after"], row["needs"], row["if_nobody"]) for row in self.kept())
+        return PolicyDraft(steps=tuple(steps))
+
+
+class LevelFormSet(PolicyFormSet):
+    def draft(self) -> PolicyDraft:
+        return PolicyDraft(levels=tuple(LevelDraft(row["name"], row["credit"]) for row in self.kept()))
+
+
+class StepInline(TabularInline):
+    model = Step
+    form = StepForm
+    formset = StepFormSet
+    fields = ["after", "needs", "if_nobody"]
+    extra = 0
+    verbose_name_plural = _("Steps: who may take it, after how long")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
+        return super().get_queryset(request).prefetch_related("needs__skill")
+
+
+class LevelInline(TabularInline):
+    model = PriorityLevel
+    formset = LevelFormSet
+    fields = ["name", "credit"]
+    extra = 0
+    verbose_name_plural = _("Priority levels: head starts by name")
+
+
+class RouteInline(TabularInline):
+    model = InboxRoute
+    fields = ["inbox"]
+    extra = 0
+    verbose_name_plural = _("Inboxes that lead here")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field.queryset = field.queryset.filter(team__in=teams_visible_to(user_of(request)))
+        return field
+
+
+@register(Queue)
+class QueueAdmin(TellsWhy, HistoryAdmin):
+    form = QueueForm
+    inlines = [StepInline, LevelInline, RouteInline]
+    list_display = ["name", "team", "in_line", "longest", "signed_in", "version", "is_active"]
+    list_filter = ["is_active", ("team", RelatedOnlyFieldListFilter)]
+    list_select_related = ["team"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    readonly_fields = ["version"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "team", "is_active", "version", "seen"]}),
+        (
+            _("Who goes first"),
+            {
+                "fields": ["rate", "w_idle", "w_fit", "w_last"],
+                "description": _(
+                    "The score is in seconds of waiting: rate × waited + head start + fit + idle time + last agent."
+                ),
+            },
+        ),
+        (_("How it is offered"), {"fields": ["units", "offer_seconds", "wrap_up_seconds"]}),
+        (_("What is promised"), {"fields": ["service_target_seconds", "service_target_percent"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
+        return selectors.with_line(selectors.queues_visible_to(user_of(request)), now=clock.now())
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "team":
+            kwargs["queryset"] = teams_visible_to(user_of(request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Queue | None = None) -> bool:
+        return False  # decisions name it; switch it off instead
+
+    def revert_disabled(self, request: HttpRequest, obj: Queue | None = None) -> bool:
+        return True  # an old row of the queue knows nothing of its steps
+
+    def save_model(self, request: HttpRequest, obj: Queue, form: QueueForm, change: bool) -> None:
+        """Saved with its steps and levels, below."""
+
+    def save_related(self, request: HttpRequest, form: QueueForm, formsets: Any, change: bool) -> None:
+        policy_parts = [formset for formset in formsets if isinstance(formset, PolicyFormSet)]
+        routes = [formset for formset in formsets if not isinstance(formset, PolicyFormSet)]
+        draft = PolicyDraft(
+            steps=tuple(step for part in policy_parts for step in part.draft().steps),
+            levels=tuple(level for part in policy_parts for level in part.draft().levels),
+            settings={
+                name: form.cleaned_data[name] for name in policies.SETTINGS if name in form.cleaned_data
+            },
+        )
+        if change:
+            # Routes first: a queue is switched off after its inboxes have left.
+            self._save_routes(request, form, routes, change)
+            saved = policies.save(
+                form.instance, draft=draft, by=user_of(request), seen=form.cleaned_data["seen"]
+            )
+        else:
+            saved = policies.create(draft=draft, by=user_of(request))
+        form.instance.__dict__.update(saved.__dict__)
+        if not change:
+            self._save_routes(request, form, routes, change)
+        for part in policy_parts:
+            part.save()
+        for text in policy_drafts.hints(draft):
+            messages.warning(request, text)
+
+    def _save_routes(self, request: HttpRequest, form: QueueForm, routes: Any, change: bool) -> None:
+        for formset in routes:
+            self.save_formset(request, form, formset, change=change)
+
+    @display(description=_("waiting"), ordering="waiting")
+    def in_line(self, queue: Queue) -> int:
+        return queue.waiting  # type: ignore[attr-defined]
+
+    @display(description=_("longest wait"), ordering="waiting_since")
+    def longest(self, queue: Queue) -> str:
+        return ago(queue.waiting_since)  # type: ignore[attr-defined]
+
+    @display(description=_("available / signed in"))
+    def signed_in(self, queue: Queue) -> str:
+        return f"{queue.agents_available} / {queue.agents_signed_in}"  # type: ignore[attr-defined]
