@@ -43,6 +43,7 @@ def test_a_conversation_page_tells_the_whole_story(page, boss, team) -> None:
     notes.add(conversation, body="Depot phoned", by=agent, now=timezone.now())
     conversations.close(conversation.pk, by=agent, now=timezone.now())
     text = page.get(_url("conversation_change", conversation.pk)).content.decode()
+    assert "(&#x27;closed" not in text
     assert "My &lt;b&gt;parcel&lt;/b&gt; is lost" in text
     assert "I look into it" in text
     assert "Depot phoned" in text

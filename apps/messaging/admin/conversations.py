@@ -57,7 +57,7 @@ class ConversationAdmin(ReadOnlyAdmin):
     search_fields = ["id"]
     search_help_text = _("Its number, part of the customer's name, or a whole e-mail, phone or external id.")
     fields = [
-        ("state", "close_reason"),
+        ("status", "close_reason"),
         ("customer_link", "inbox"),
         ("team", "agent"),
         ("opened_at", "first_answer_at"),
