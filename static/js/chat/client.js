@@ -181,6 +181,8 @@ export class ChatClient extends EventTarget {
 
   #replay({ messages, last_seq }) {
     messages.forEach((message) => this.#add(message));
+    // Its lines tell of changes whose own frame may be lost just the same.
+    if (this.isLoaded && messages.some(({ sender }) => sender === "system")) this.refresh();
     this.#compare(last_seq);
     if (this.record.last >= this.#lastSeqAtReady) this.#set({ isLoaded: true });
   }
