@@ -292,7 +292,7 @@ def test_starts_are_limited_by_network(db, settings, monkeypatch) -> None:
 
 # Who may (Z)
 
-READS = ["conversation/", "messages/", f"attachments/00000000-0000-4000-8000-000000000000/"]
+READS = ["conversation/", "messages/", "attachments/00000000-0000-4000-8000-000000000000/"]
 WRITES = ["messages/", "attachments/", "read/", "end/", "rating/"]
 
 

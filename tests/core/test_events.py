@@ -1,0 +1,130 @@
+"""The event log: recorded with its cause, followed durably or live."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+from django.db import transaction
+
+from apps.core import events
+from apps.core.events import SYSTEM, Entry, Fact
+from apps.core.models import Event, Handling
+
+
+@dataclasses.dataclass(frozen=True)
+class Rang(Fact, type="tests.bell.rang"):
+    bell: int
+    times: int = 1
+
+
+@pytest.fixture
+def heard(monkeypatch) -> list:
+    """What live listeners got; nobody else listens or subscribes."""
+    monkeypatch.setattr(events, "_listeners", events.defaultdict(list))
+    monkeypatch.setattr(events, "_subscribers", events.defaultdict(dict))
+    got: list = []
+    events.listen(Rang)(got.append)
+    return got
+
+
+def _record(bell: int = 1, **more) -> Event:
+    return events.record(Rang(bell=bell), stream=f"bell:{bell}", actor=SYSTEM, **more)
+
+
+def test_a_fact_is_written_with_who_and_where(db) -> None:
+    event = _record(3)
+    event.refresh_from_db()
+    assert (event.type, event.stream, event.actor) == ("tests.bell.rang", "bell:3", "system")
+    assert event.payload == {"bell": 3, "times": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_recorded_outside_a_transaction() -> None:
+    with pytest.raises(RuntimeError):
+        _record()
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_never_happened(heard) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        _fail_after_recording()
+    assert not Event.objects.exists()
+    assert heard == []
+
+
+def _fail_after_recording() -> None:
+    _record()
+    raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_savepoint_that_is_rolled_back_takes_its_events_along(heard) -> None:
+    with transaction.atomic():
+        _record(1)
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            _fail_after_recording()
+        _record(2)
+    assert [event.payload["bell"] for event in heard] == [1, 2]
+    assert Event.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_listeners_hear_after_the_commit_in_order_with_the_row(heard) -> None:
+    with transaction.atomic():
+        events.record_many(Entry(Rang(bell=n), "bell:1", "system", subject=f"row {n}") for n in range(3))
+        assert heard == []
+    assert [event.subject for event in heard] == ["row 0", "row 1", "row 2"]
+    assert all(event.pk for event in heard)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_listener_that_fails_harms_nobody(heard, caplog) -> None:
+    @events.listen(Rang)
+    def broken(event: Event) -> None:
+        raise ZeroDivisionError
+
+    other: list = []
+    events.listen(Rang)(other.append)
+    with caplog.at_level(logging.ERROR), transaction.atomic():
+        _record()
+    assert len(heard) == len(other) == 1
+    assert "broken failed" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_durable_subscribers_get_a_handling_each_and_the_bell_rings_once(heard, monkeypatch) -> None:
+    rings: list = []
+    monkeypatch.setattr(events.bell, "ring", lambda: rings.append(1))
+
+    @events.subscribe(Rang)
+    def one(event: Event) -> None: ...
+
+    @events.subscribe(Rang)
+    def two(event: Event) -> None: ...
+
+    with transaction.atomic():
+        event = _record(7)
+    rows = Handling.objects.filter(event=event).order_by("subscriber")
+    names = [events.subscriber_name(handler) for handler in (one, two)]
+    assert [(row.subscriber, row.stream) for row in rows] == [(name, "bell:7") for name in names]
+    assert rings == [1]
+
+
+def test_many_facts_cost_two_statements(db, heard, django_assert_num_queries) -> None:
+    @events.subscribe(Rang)
+    def one(event: Event) -> None: ...
+
+    for count in (1, 20):
+        entries = [Entry(Rang(bell=n), "bell:1", "system") for n in range(count)]
+        with django_assert_num_queries(2):
+            events.record_many(entries)
+
+
+def test_subscribers_are_named_after_their_floor() -> None:
+    from apps.messaging.subscribers import follow_merge
+
+    assert events.subscriber_name(follow_merge) == "messaging.follow_merge"
+    assert events.handler_of("users.customer.merged", "messaging.follow_merge") is follow_merge
