@@ -12,16 +12,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "eml.settings")
 http = get_asgi_application()
 
 # Only now may models be imported.
-from django.urls import path  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 from apps.console.consumers import DeskSocket  # noqa: E402
-from apps.core.origins import SameOriginOnly  # noqa: E402
+from apps.core.origins import SameOriginOnly, refuse  # noqa: E402
 from apps.messaging.consumers import ChatSocket  # noqa: E402
 
 websocket = URLRouter(
     [
         path("ws/chat/", SameOriginOnly(ChatSocket.as_asgi)),
         path("ws/desk/", SameOriginOnly(AuthMiddlewareStack(DeskSocket.as_asgi), may_lack_origin=True)),
+        # Anybody may ask for any path: an answer, not an exception with a traceback in the log.
+        re_path(r"", refuse),
     ]
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ Reader = Callable[[Any], Any]
 
 
 def read(
-    frame: dict[str, Any], *, optional: dict[str, tuple[Reader, Any]] | None = None, **required: Reader
+    frame: dict[str, Any], *, optional: Mapping[str, tuple[Reader, Any]] | None = None, **required: Reader
 ) -> dict:
     """The frame's fields by name. Raises BadFrame for one that is missing, unknown or of another type."""
     optional = optional or {}

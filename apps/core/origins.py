@@ -9,6 +9,13 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 
+async def refuse(scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+    """403 instead of a websocket."""
+    await receive()
+    # Closed before it was accepted: no server sends this code.
+    await send({"type": "websocket.close", "code": 1000})
+
+
 class SameOriginOnly:
     """Wraps a socket. A browser always sends Origin; programs have none.
 
@@ -28,8 +35,7 @@ class SameOriginOnly:
             return await self.app(scope | {"headers": kept}, receive, send)
         if len(origins) == 1 and self._is_allowed(origins[0], scope):
             return await self.app(scope, receive, send)
-        await receive()
-        return await send({"type": "websocket.close", "code": 4403})
+        return await refuse(scope, receive, send)
 
     @staticmethod
     def _is_allowed(origin: str, scope: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from django.db import Error as DatabaseFailure
+from django.utils.translation import gettext_lazy as _
 
 from . import realtime
 from .errors import EMLError, Invalid, Unavailable
@@ -282,15 +283,15 @@ def _ref(frame: dict[str, Any]) -> dict[str, Any]:
 
 class BadFrame(Invalid):
     code = "bad_frame"
-    detail = "This frame is not understood."
+    detail = _("This frame is not understood.")
 
 
 class UnknownType(Invalid):
     code = "unknown_type"
-    detail = "There is no frame of this type."
+    detail = _("There is no frame of this type.")
 
 
 class RateLimited(EMLError):
     code = "rate_limited"
     status = 429
-    detail = "Too many frames, slow down."
+    detail = _("Too many frames, slow down.")

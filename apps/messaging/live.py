@@ -23,7 +23,7 @@ REPLAY_BYTES = 48_000
 TYPING_SECONDS = 3.0
 
 _MESSAGE_FIELDS = {"client_msg_id": frame_fields.uuid, "body": frame_fields.text}
-_ATTACHMENTS = {"attachments": (frame_fields.uuids, ())}
+_ATTACHMENTS: dict[str, tuple[frame_fields.Reader, Any]] = {"attachments": (frame_fields.uuids, ())}
 
 
 class Talk:

@@ -466,3 +466,11 @@ def test_closed_sockets_leave_nothing_behind(live_server_ws, token) -> None:
     assert not hub._groups
     assert not hub._owners
     assert not hub._strangers
+
+
+@pytest.mark.parametrize("path", ["/ws/", "/ws/nope/", "/ws/chat", "/ws/chat/x/", "/"])
+def test_other_paths_are_refused_without_a_traceback(live_server_ws, path, caplog) -> None:
+    with pytest.raises(InvalidStatus) as refused, wire(live_server_ws, path):
+        pass
+    assert refused.value.response.status_code == 403
+    assert "Traceback" not in caplog.text

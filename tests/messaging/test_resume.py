@@ -31,7 +31,7 @@ class Reader:
         self.conversation = conversation
         self.bodies: dict[int, str] = {}
         self.unacknowledged: dict[str, str] = {}
-        self.doubles = self.resumes = self.connects = 0
+        self.resumes = self.connects = 0
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.run)
 

@@ -54,7 +54,7 @@ def store(conversation: Conversation, upload: UploadedFile | None, *, by: Actor,
     try:
         return _insert(attachment, by=by, now=now)
     except BaseException:
-        attachment.file.storage.delete(attachment.file.name)
+        attachment.file.delete(save=False)
         raise
 
 
@@ -103,5 +103,5 @@ def _sweep_portion(*, before: datetime) -> int:
         rows = list(unused.select_for_update(skip_locked=True)[:SWEPT_AT_ONCE])
         Attachment.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for row in rows:
-        row.file.storage.delete(row.file.name)
+        row.file.delete(save=False)
     return len(rows)

@@ -94,6 +94,7 @@ def release(
         if conversation.status != Status.ACTIVE:
             raise errors.ConversationIsClosed if not conversation.is_open else errors.ConversationNotWaiting
         agent_id = conversation.agent_id
+        assert agent_id is not None  # the constraint conversation_active_has_agent
         conversation.status, conversation.agent, conversation.assigned_at = Status.WAITING, None, None
         conversation.team_id = team_id or conversation.team_id
         conversation.save(update_fields=["status", "agent", "assigned_at", "team"])
