@@ -4,51 +4,87 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
 
 import httpx
 
-from apps.core import threads
+from apps.messaging.choices import Sender
+from apps.routing.choices import Chosen, State
 from apps.users.models import User
 
 from . import stage
-from .journal import Journal
+from .address import Address
+from .journal import Journal, Seen
 from .line import Line
+from .rest import NoAnswer, Rest
 from .speaker import Speaker
 
 # Access tokens live five minutes.
 TOKEN_SECONDS = 200.0
+# What no frame told (the live layer may lose them) is found by looking, as the console does.
+LOOK_SECONDS = 10.0
+CONFLICT = (404, 409)
 
 
 class Agent:
     def __init__(
         self,
-        server: str,
+        servers: Sequence[str],
         user: User,
         *,
         http: httpx.AsyncClient,
         journal: Journal,
-        turns: dict[int, int],
+        turns_of: dict[int, int],
         disposition: int,
     ) -> None:
-        self._server, self._user, self._http, self._journal = server, user, http, journal
-        # Conversation → how many turns its customer has; 0 when the customer ends it himself.
-        self._turns, self._disposition = turns, disposition
-        self._jobs: set[asyncio.Task] = set()
-        url = server.replace("http", "ws", 1) + "/ws/desk/"
-        self._line = Line(url, hello=self._hello, on_frame=self._take, on_loss=self._count_loss)
-        self._speaker = Speaker(self._line, journal, names_conversation=True)
+        """`turns_of`: conversation → number of its customer's turns, where the agent is the one to close it."""
+        self._user, self._journal = user, journal
+        self._turns_of, self._disposition = turns_of, disposition
+        self._line = Line(
+            Address(servers), "/ws/desk/", hello=self._hello, on_frame=self._take, on_loss=self._count_loss
+        )
+        self._speaker = Speaker(self._line, journal, sender=Sender.AGENT)
+        self._rest = Rest(
+            Address(servers), http=http, journal=journal, prefix="", credentials=self._credentials
+        )
         self._token, self._token_until = "", 0.0
+        self._jobs: set[asyncio.Task] = set()
+        # Conversation → the turn I answered last; conversations I closed; offers I am about to accept.
+        self._answered: dict[int, int] = defaultdict(int)
+        self._closed: set[int] = set()
+        self._accepting: set[int] = set()
 
     async def run(self) -> None:
-        await self._line.run()
+        """At the desk until `leave`."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._line.run())
+            group.create_task(self._look_now_and_then())
 
     async def leave(self) -> None:
         await self._line.hang_up()
-        for job in self._jobs:
+        for job in tuple(self._jobs):
             job.cancel()
 
     async def _hello(self) -> dict:
-        return {"type": "auth", "ticket": await threads.run(stage.ticket_for, self._user)}
+        try:
+            answer = await self._rest.call("POST", "auth/ticket/")
+        except NoAnswer as error:
+            self._journal.trouble(str(error))
+            raise ConnectionError from error  # the line tries again
+        assert answer is not None
+        return {"type": "auth", "ticket": answer["ticket"]}
+
+    async def _credentials(self) -> dict[str, str]:
+        if time.monotonic() > self._token_until:
+            self._token = await stage.patiently(stage.access_token_for, self._user)
+            self._token_until = time.monotonic() + TOKEN_SECONDS
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _count_loss(self) -> None:
+        self._journal.reconnects += 1
+
+    # Frames
 
     async def _take(self, frame: dict) -> None:
         if take := self._frames.get(frame["type"]):
@@ -57,99 +93,126 @@ class Agent:
     async def _on_ready(self, frame: dict) -> None:
         for conversation in frame["conversations"]:
             await self._watch(conversation["id"])
-        self._spawn(self._accept_all())
+        self._spawn(self._look())
 
     async def _on_offer(self, frame: dict) -> None:
         self._spawn(self._accept(frame["offer"]))
 
     async def _on_ack(self, frame: dict) -> None:
-        self._speaker.take(frame)
+        self._speaker.acknowledged(frame)
+
+    async def _on_error(self, frame: dict) -> None:
+        self._speaker.refused(frame)
 
     async def _on_replay(self, frame: dict) -> None:
         for message in frame["messages"]:
-            await self._see({"conversation": frame["conversation"], **message})
+            await self._see(message)
+        self._attend(frame["conversation"])
 
     async def _on_ping(self, frame: dict) -> None:
         for key, last_seq in frame.get("last_seq", {}).items():
-            if last_seq > len(self._journal.agents[int(key)].order):
+            if last_seq > self._seen(int(key)).last:
                 await self._watch(int(key))
 
     async def _on_change(self, frame: dict) -> None:
         if frame["what"] == "assigned":
             await self._watch(frame["conversation"])
+        elif frame["what"] == "released":
+            # In other hands from now on. If it comes back, "assigned" says so.
+            await self._line.say({"type": "unwatch", "conversation": frame["conversation"]})
+
+    def _seen(self, conversation: int) -> Seen:
+        return self._journal.agents[conversation][self._user.pk]
 
     async def _watch(self, conversation: int) -> None:
-        after = len(self._journal.agents[conversation].order)
+        """Be told about it from now on, and everything missed so far."""
+        after = self._seen(conversation).last
         await self._line.say({"type": "watch", "conversation": conversation, "after_seq": after})
-
-    async def _accept_all(self) -> None:
-        """After a reconnect: what was offered meanwhile."""
-        answer = await self._call("GET", "offers/")
-        for offer in answer.get("results", []):
-            await self._accept(offer["id"])
-
-    async def _accept(self, offer: int) -> None:
-        await self._call("POST", f"offers/{offer}/accept/", {})
 
     async def _see(self, message: dict) -> None:
         conversation = message["conversation"]
-        seen = self._journal.agents[conversation]
-        if not seen.take(message):
-            if message["seq"] > len(seen.order):
-                await self._watch(conversation)
-            return
-        if message["sender"] == "customer":
-            self._journal.answered[conversation] += 1
-            self._spawn(self._answer(conversation, self._journal.answered[conversation]))
+        seen = self._seen(conversation)
+        if seen.take(message):
+            self._attend(conversation)
+        elif message["seq"] > seen.last:
+            await self._watch(conversation)
+
+    # Work
+
+    def _attend(self, conversation: int) -> None:
+        """Answer what the customer said last, once; after his last turn, close."""
+        seen = self._seen(conversation)
+        number = seen.count(Sender.CUSTOMER)
+        if seen.waits_for_answer:
+            if number > self._answered[conversation]:
+                self._answered[conversation] = number
+                self._spawn(self._answer(conversation, number))
+        elif number == self._turns_of.get(conversation) and conversation not in self._closed:
+            self._closed.add(conversation)
+            self._spawn(self._close(conversation))
 
     async def _answer(self, conversation: int, number: int) -> None:
-        await self._speaker.say(conversation, f"Thank you, that was number {number}.")
-        if number == self._turns.get(conversation):
-            await self._call(
-                "POST", f"conversations/{conversation}/close/", {"disposition": self._disposition}
-            )
+        if not await self._speaker.say(conversation, f"Thank you, that was number {number}."):
+            # Somebody else has it now. Should it ever come back to me, I look again.
+            self._answered[conversation] = number - 1
 
-    async def _call(self, method: str, path: str, body: dict | None = None) -> dict:
-        """A call that is safe to repeat; a conflict means that it was settled otherwise."""
-        for attempt in range(30):
-            token = await self._fresh_token()
-            try:
-                answer = await self._http.request(
-                    method,
-                    f"{self._server}/api/v1/{path}",
-                    json=body,
-                    headers={"Authorization": f"Bearer {token}"},
-                )
-            except httpx.HTTPError:
-                await asyncio.sleep(min(5.0, 0.2 * 2**attempt))
-                continue
-            if answer.status_code in (429, 503):
-                await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
-            elif answer.status_code in (404, 409):
-                return {}
-            else:
-                answer.raise_for_status()
-                return answer.json() if answer.content else {}
-        raise TimeoutError(f"the server did not answer {path}")
+    async def _close(self, conversation: int) -> None:
+        body = {"disposition": self._disposition}
+        if await self._rest.call(
+            "POST", f"conversations/{conversation}/close/", body, settled=(403, *CONFLICT)
+        ):
+            return
+        # Closed already, or in other hands; who has it closes it.
+        self._closed.discard(conversation)
 
-    async def _fresh_token(self) -> str:
-        if time.monotonic() > self._token_until:
-            self._token = await threads.run(stage.access_token_for, self._user)
-            self._token_until = time.monotonic() + TOKEN_SECONDS
-        return self._token
+    async def _look_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._watched(self._look())
 
-    def _spawn(self, job) -> None:
-        task = asyncio.create_task(job)
+    async def _look(self) -> None:
+        """What rings, and whether I am still taken for somebody who answers."""
+        presence = await self._rest.call("GET", "presence/")
+        if presence and presence["state"] == State.NOT_RESPONDING:
+            await self._rest.call("PUT", "presence/", {"chosen": Chosen.AVAILABLE})
+        offers = await self._rest.call("GET", "offers/")
+        for offer in (offers or {}).get("results", []):
+            self._spawn(self._accept(offer["id"]))
+
+    async def _accept(self, offer: int) -> None:
+        if offer in self._accepting:
+            return
+        self._accepting.add(offer)
+        accepted = await self._rest.call("POST", f"offers/{offer}/accept/", {}, settled=CONFLICT)
+        if accepted:
+            # The frame that says "assigned" may be lost.
+            await self._watch(accepted["conversation"])
+        elif accepted is None:
+            # Too late, or an earlier try got through and only its answer was lost: then it is mine.
+            await self._watch_own()
+
+    async def _watch_own(self) -> None:
+        own = await self._rest.call("GET", "conversations/?mine=true&status=active")
+        for conversation in (own or {}).get("results", []):
+            await self._watch(conversation["id"])
+
+    def _spawn(self, job: Coroutine) -> None:
+        task = asyncio.create_task(self._watched(job))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
 
-    def _count_loss(self) -> None:
-        self._journal.reconnects += 1
+    async def _watched(self, job: Coroutine) -> None:
+        """What goes wrong in passing is not lost with its task."""
+        try:
+            await job
+        except NoAnswer as error:
+            self._journal.trouble(str(error))
 
     _frames = {
         "ready": _on_ready,
         "offer.made": _on_offer,
         "ack": _on_ack,
+        "error": _on_error,
         "message": _see,
         "replay": _on_replay,
         "ping": _on_ping,

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Callable, Sequence
 
 import httpx
 
+from apps.messaging.choices import Sender, Status
+
+from .address import Address
 from .journal import Journal, Seen
 from .line import Line
+from .rest import NoAnswer, Rest
 from .speaker import Speaker
 
 LONGEST_WAIT_SECONDS = 300.0
+# What no frame told is found by asking.
+LOOK_SECONDS = 10.0
+CONFLICT = 409
 
 
 class Pace:
@@ -23,115 +31,145 @@ class Pace:
         self._next = time.monotonic()
 
     async def turn(self) -> None:
-        self._next = max(self._next + self._gap, time.monotonic())
-        await asyncio.sleep(max(0.0, self._next - self._gap - time.monotonic()))
+        mine = self._next = max(self._next + self._gap, time.monotonic())
+        await asyncio.sleep(max(0.0, mine - time.monotonic()))
 
 
 class Customer:
     def __init__(
-        self, server: str, inbox: str, turns: list[str], *, http: httpx.AsyncClient, journal: Journal
+        self,
+        servers: Sequence[str],
+        inbox: str,
+        turns: list[str],
+        *,
+        http: httpx.AsyncClient,
+        journal: Journal,
     ) -> None:
-        self._server, self._inbox, self._turns = server, inbox, turns
-        self._http, self._journal = http, journal
-        self._answers = asyncio.Semaphore(0)
-        self._closed = asyncio.Event()
+        self._inbox, self._turns, self._journal = inbox, turns, journal
+        self._rest = Rest(
+            Address(servers), http=http, journal=journal, prefix="chat/", credentials=self._credentials
+        )
+        self._line = Line(
+            Address(servers),
+            "/ws/chat/",
+            hello=self._hello,
+            on_frame=self._take,
+            sends_origin=True,
+            on_loss=self._count_loss,
+        )
+        self._speaker = Speaker(self._line, journal, sender=Sender.CUSTOMER)
+        self._news = asyncio.Event()
+        self._is_closed = False
         self.conversation = 0
         self._token = ""
 
     async def live(self, pace: Pace, *, turns_of: dict[int, int]) -> None:
-        """The whole conversation, until it is closed. Where `turns_of` knows its length, the agent closes it."""
+        """The whole conversation, until it is closed. Where `turns_of` knows its length, the agent closes it.
+
+        TimeoutError when nothing moves for five minutes; NoAnswer when the server refuses.
+        """
         await pace.turn()
         began = time.monotonic()
         await self._start(self._turns[0])
         ends_himself = self.conversation % 2 == 0 or len(self._turns) == 1
         if not ends_himself:
             turns_of[self.conversation] = len(self._turns)
-        line = Line(
-            self._server.replace("http", "ws", 1) + "/ws/chat/",
-            hello=self._hello,
-            on_frame=self._take,
-            origin=self._server,
-            on_loss=self._count_loss,
-        )
-        self._line, self._speaker = line, Speaker(line, self._journal, names_conversation=False)
-        running = asyncio.create_task(line.run())
+        running = asyncio.create_task(self._line.run())
         try:
-            await asyncio.wait_for(self._answers.acquire(), LONGEST_WAIT_SECONDS)
+            await self._until(lambda: self._answers >= 1)
             self._journal.first_answers.append(time.monotonic() - began)
-            for text in self._turns[1:]:
+            for number, text in enumerate(self._turns[1:], start=2):
                 await pace.turn()
-                await self._speaker.say(self.conversation, text)
-                await asyncio.wait_for(self._answers.acquire(), LONGEST_WAIT_SECONDS)
+                if not await self._speaker.say(self.conversation, text):
+                    raise NoAnswer(f"conversation {self.conversation}: turn {number} was refused")
+                await self._until(lambda number=number: self._answers >= number)
             if ends_himself:
-                await self._post("end/", {})
-            await asyncio.wait_for(self._closed.wait(), LONGEST_WAIT_SECONDS)
-            self._journal.ended.add(self.conversation)
+                await self._rest.call("POST", "end/", {}, settled=(CONFLICT,))
+            await self._until(lambda: self._is_closed)
+            await self._see_the_rest()
         finally:
-            await line.hang_up()
+            await self._line.hang_up()
             running.cancel()
 
     async def _start(self, body: str) -> None:
         key = str(uuid.uuid4())
-        answer = await self._retrying("POST", f"{self._inbox}/start/", {"start_key": key, "body": body})
+        answer = await self._rest.call("POST", f"{self._inbox}/start/", {"start_key": key, "body": body})
+        assert answer is not None
         self._token, self.conversation = answer["token"], answer["conversation"]
-        self._journal.send(key, self.conversation, body)
+        self._journal.send(key, self.conversation, Sender.CUSTOMER, body)
         self._journal.ack(key, 1)
+        self._journal.customers[self.conversation] = Seen()
+
+    async def _credentials(self) -> dict[str, str]:
+        return {"Authorization": f"Visitor {self._token}"} if self._token else {}
 
     async def _hello(self) -> dict:
-        return {"type": "auth", "token": self._token, "after_seq": len(self._seen.order)}
+        return {"type": "auth", "token": self._token, "after_seq": self._seen.last}
+
+    def _count_loss(self) -> None:
+        self._journal.reconnects += 1
+
+    # Frames
 
     async def _take(self, frame: dict) -> None:
         match frame["type"]:
             case "ack":
-                self._speaker.take(frame)
+                self._speaker.acknowledged(frame)
+            case "error":
+                self._speaker.refused(frame)
             case "message":
                 await self._see(frame)
             case "replay":
                 for message in frame["messages"]:
                     await self._see(message)
             case "ping":
-                if frame.get("last_seq", {}).get(str(self.conversation), 0) > len(self._seen.order):
+                if frame.get("last_seq", {}).get(str(self.conversation), 0) > self._seen.last:
                     await self._resume()
-            case "ready" | "conversation.changed":
-                if frame.get("status") == "closed" or frame.get("what") == "closed":
-                    await self._resume()
-                    self._closed.set()
+            case "ready" if frame["status"] == Status.CLOSED:
+                self._is_closed = True
+            case "conversation.changed" if frame["what"] == "closed":
+                self._is_closed = True
+        self._news.set()
 
     @property
     def _seen(self) -> Seen:
         return self._journal.customers[self.conversation]
 
+    @property
+    def _answers(self) -> int:
+        return self._seen.count(Sender.AGENT)
+
     async def _see(self, message: dict) -> None:
-        if self._seen.take(message):
-            if message["sender"] == "agent":
-                self._answers.release()
-        elif message["seq"] > len(self._seen.order):
+        if not self._seen.take(message) and message["seq"] > self._seen.last:
             await self._resume()
 
     async def _resume(self) -> None:
-        await self._line.say({"type": "resume", "after_seq": len(self._seen.order)})
+        await self._line.say({"type": "resume", "after_seq": self._seen.last})
 
-    def _count_loss(self) -> None:
-        self._journal.reconnects += 1
+    # Waiting
 
-    async def _post(self, path: str, body: dict) -> dict:
-        return await self._retrying("POST", path, body, headers={"Authorization": f"Visitor {self._token}"})
-
-    async def _retrying(self, method: str, path: str, body: dict, headers: dict | None = None) -> dict:
-        """A server that restarts or asks to slow down is asked again; every call here may be repeated."""
-        for attempt in range(60):
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Until frames have made it so; every few seconds the server is asked what they did not tell."""
+        until = time.monotonic() + LONGEST_WAIT_SECONDS
+        while not is_so():
+            if time.monotonic() > until:
+                raise TimeoutError("nothing moves")
+            self._news.clear()
             try:
-                answer = await self._http.request(
-                    method, f"{self._server}/api/v1/chat/{path}", json=body, headers=headers
-                )
-            except httpx.HTTPError:
-                await asyncio.sleep(min(5.0, 0.2 * 2**attempt))
-                continue
-            if answer.status_code in (429, 503):
-                await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
-            elif answer.status_code == 409:
-                return {}  # a repeated call whose first try got through
-            else:
-                answer.raise_for_status()
-                return answer.json() if answer.content else {}
-        raise TimeoutError(f"the server did not answer {path}")
+                await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                await self._look()
+
+    async def _look(self) -> int:
+        """How it stands; returns the newest seq."""
+        state = await self._rest.call("GET", "conversation/")
+        assert state is not None
+        self._is_closed = self._is_closed or state["status"] == Status.CLOSED
+        return state["last_seq"]
+
+    async def _see_the_rest(self) -> None:
+        """Also the line that says it is over."""
+        last_seq = await self._look()
+        if self._seen.last < last_seq:
+            await self._resume()
+        await self._until(lambda: self._seen.last >= last_seq)

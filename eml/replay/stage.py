@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import secrets
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
+from apps.core import threads
 from apps.core.events import SYSTEM
 from apps.messaging.models import Disposition, Inbox
 from apps.routing.choices import Chosen
 from apps.routing.models import InboxRoute, Queue
 from apps.routing.services import agents
 from apps.users.models import Team, User
-from apps.users.services import people, tickets, tokens
+from apps.users.services import people, tokens
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# So long a database may be away.
+PATIENCE_SECONDS = 60.0
 
 
 @dataclasses.dataclass
@@ -44,16 +55,26 @@ def sign_in(stage: Stage) -> None:
         agents.choose(user, chosen=Chosen.AVAILABLE, now=timezone.now(), by=user)
 
 
-def ticket_for(user: User) -> str:
-    return tickets.issue(user, now=timezone.now())
-
-
 def access_token_for(user: User) -> str:
     return tokens.issue(user).access
 
 
+async def patiently(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Ask the database, and again while it restarts. Only for what may be repeated."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await threads.run(function, *args, **kwargs)
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.5)
+
+
 def take_down(stage: Stage) -> None:
-    """Nobody is left signed in, and the inbox takes nobody in any more; the record stays."""
+    """Nobody is left signed in, and the inbox takes nobody in any more; the record stays. May be repeated."""
+    # What the database forgot while it was away must not be asked.
+    close_old_connections()
     for user in stage.users:
         agents.choose(user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=user)
         people.deactivate(user, by=SYSTEM)
