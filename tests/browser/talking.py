@@ -16,7 +16,7 @@ from apps.messaging.models import Conversation, Inbox, Message
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, OfferState
 from apps.routing.models import Agent, Item, Queue
-from apps.routing.services import offers
+from apps.routing.services import agents, leaving, offers
 from tests.factories import make_agent, make_inbox, make_message, make_queue, make_user, ring
 
 
@@ -89,34 +89,37 @@ class Visitor:
 
 
 class Desk:
-    """Ana's side of one conversation."""
+    """The agent's side of one conversation."""
 
     def __init__(self, place: Place, conversation: Conversation) -> None:
-        self.place, self.conversation = place, conversation
+        self.place, self.conversation, self.user = place, conversation, place.agent.user
 
     def accept(self) -> Desk:
         """Answer what rings; if it does not ring yet, ring first."""
         item = Item.objects.get(conversation=self.conversation)
         live = item.offers.filter(state=OfferState.OFFERED).first()
         offer = live or ring(item, self.place.agent)
-        offers.accept(offer.pk, by=self.place.agent.user, now=timezone.now())
+        offers.accept(offer.pk, by=offer.agent.user, now=timezone.now())
+        self.user = offer.agent.user
         return self
 
     def say(self, body: str, **fields) -> None:
-        make_message(self.conversation, body, user=self.place.agent.user, **fields)
+        make_message(self.conversation, body, user=self.user, **fields)
 
     def read(self) -> None:
         self.conversation.refresh_from_db()
         conversations.mark_read(self.conversation.pk, side=Sender.AGENT, seq=self.conversation.last_seq)
 
     def close(self) -> None:
-        conversations.close(self.conversation.pk, by=self.place.agent.user, now=timezone.now())
+        conversations.close(self.conversation.pk, by=self.user, now=timezone.now())
+        dispatch.drain()
 
     def lose(self) -> None:
-        """The laptop died: the lease is over, and the sweep hands the conversation back."""
-        conversations.release(
-            self.conversation.pk, reason="lost", by=self.place.agent.user, now=timezone.now()
-        )
+        """The laptop died: its lease and the grace are over, and the sweep hands the conversation back."""
+        now = timezone.now()
+        Agent.objects.filter(user=self.user).update(present_until=now - agents.GRACE)
+        leaving.release_lost(now=now)
+        dispatch.drain()
 
     def stored(self) -> list[str]:
         """What the customer said, as the database has it."""

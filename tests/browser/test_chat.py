@@ -14,7 +14,7 @@ from apps.core.events import SYSTEM
 from apps.messaging.models import Conversation, Message
 from apps.messaging.services import conversations
 from tests.browser.talking import Desk, Visitor, open_place, until
-from tests.factories import hand_to, put_in_line
+from tests.factories import hand_to, make_agent, make_user, put_in_line
 
 NAUGHTY = [
     "<script>window.hacked = true</script>",
@@ -41,7 +41,7 @@ def read_aloud(page: Page) -> list[str]:
 
 
 def test_customer_waits_in_line_and_is_answered(page: Page) -> None:
-    place = open_place(capacity=1)
+    place = open_place(capacity=4)  # one chat at a time
     busy_with = hand_to(put_in_line(place.queue), place.agent)
     ahead = put_in_line(place.queue, waited=60)
     customer = Visitor(page).open()
@@ -198,13 +198,17 @@ def test_lost_agent_is_said_and_another_comes(page: Page) -> None:
     customer = Visitor(page).open()
     desk = Desk(place, customer.start()).accept()
     expect(customer.heading).to_have_text("Ana")
+    make_agent(user=make_user(name="Ben Okafor", teams=[place.queue.team]))
     desk.lose()
     expect(customer.wait).to_contain_text("We are finding you another agent.")
     expect(customer.system_lines.last).to_contain_text("Your agent is gone")
     expect(customer.heading).to_have_text("Shop support")
+    page.reload()
+    expect(customer.wait).to_contain_text("We are finding you another agent.")
     customer.say("I am still here")
     desk.accept()
     expect(customer.wait).to_be_hidden()
+    expect(customer.heading).to_have_text("Ben")
 
 
 def test_nobody_there_takes_a_message(page: Page) -> None:
@@ -225,7 +229,8 @@ def test_nobody_there_takes_a_message(page: Page) -> None:
         "+4930901820",
     }
     dispatch.drain()
-    Desk(place, conversation).say("Good morning, Ada.")
+    place.agent = make_agent(user=place.agent.user, capacity=100)
+    Desk(place, conversation).accept().say("Good morning, Ada.")
     page.reload()
     customer.expect_said("Call me about order 1815", "Good morning, Ada.")
 
@@ -430,8 +435,9 @@ def test_dead_token_leads_back_to_the_start(page: Page) -> None:
     place = open_place()
     customer = Visitor(page).open()
     desk = Desk(place, customer.start("hi"))
+    page.goto("about:blank")
     desk.conversation.sessions.all().delete()
-    page.reload()
+    customer.open()
     expect(page.get_by_text("Your earlier conversation is over.")).to_be_visible()
     expect(page.get_by_label("Your name")).to_be_visible()
 

@@ -12,7 +12,8 @@ from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 from tests.browser.talking import Desk, Visitor, open_place
 from tests.conftest import LiveServer
 
-PAGE = """<!doctype html><html lang="en"><head><meta name="viewport" content="width=device-width"><title>Shop</title><style>
+PAGE = """<!doctype html><html lang="en"><head><meta name="viewport" content="width=device-width">
+<title>Shop</title><style>
 * {{ color: red !important; font-size: 40px; display: block }} button {{ display: none !important }}
 iframe {{ display: none }} div {{ position: static; opacity: 0.5 }}
 </style></head><body><h1>A shop</h1><input aria-label="Search">{body}</body></html>"""
@@ -137,6 +138,7 @@ def test_unread_is_counted_on_the_launcher_also_after_a_reload(page: Page, site:
     desk = Desk(place, Visitor(frame(page)).start("Hello")).accept()
     expect(frame(page).get_by_role("heading", level=1)).to_have_text("Ana")
     page.keyboard.press("Escape")
+    expect(page.locator("#eml-chat-support .panel")).to_be_hidden()
     desk.say("one")
     badge = page.locator("#eml-chat-support .badge")
     expect(badge).to_have_text("1")

@@ -34,7 +34,7 @@ export class ChatClient extends EventTarget {
   }
 
   get hadAgent() {
-    return Boolean(this.agentName) || this.record.hasAgent;
+    return Boolean(this.agentName) || this.record.hadAgent;
   }
 
   /** What the other side said and nobody here has looked at yet; known across a reload. */

@@ -8,6 +8,7 @@ export class Surroundings {
   #said = new Map();
 
   constructor({ allowedOrigins, onOpened, onClosed }) {
+    this.onClosed = onClosed;
     window.addEventListener("message", (event) => {
       if (event.source !== window.parent || !allowedOrigins.includes(event.origin)) return;
       const kind = event.data?.type;
@@ -18,6 +19,8 @@ export class Surroundings {
   }
 
   close() {
+    // Hidden in a moment: what arrives from now on is not seen.
+    this.onClosed();
     this.#say("eml:close");
   }
 

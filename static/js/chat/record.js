@@ -20,8 +20,9 @@ export class Record {
     return Array.from({ length: this.last }, (_, index) => this.#bySeq.get(index + 1));
   }
 
-  get hasAgent() {
-    return this.messages.some((message) => message.sender === "agent");
+  /** Whether an agent ever had the conversation: the first thing not said by the customer tells of it. */
+  get hadAgent() {
+    return this.messages.some((message) => message.sender !== "customer");
   }
 
   /** The last thing the other side said: what a read mark refers to. */

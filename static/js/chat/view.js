@@ -86,10 +86,9 @@ export class View {
     const { client } = this;
     if (isTalking) return [texts.talking, "available"];
     if (this.screen === "talk" && client.status === "closed") return [texts.closed, "offline"];
-    if (this.screen === "talk" && client.status === "waiting" && client.wait?.is_staffed !== false) {
-      return [texts.waiting, "busy"];
-    }
-    const isStaffed = this.screen === "talk" ? client.wait?.is_staffed : this.isStaffed;
+    const isWaiting = this.screen === "talk" && client.status === "waiting";
+    if (isWaiting && !isDeserted(client)) return [texts.waiting, "busy"];
+    const isStaffed = isWaiting ? false : this.isStaffed;
     if (isStaffed === undefined) return ["", null];
     return isStaffed ? [texts.here, "available"] : [texts.away, "offline"];
   }
@@ -128,10 +127,11 @@ export class View {
   }
 
   /** Title, text, and whether something is going on right now. */
-  #waitWords({ state, position, is_staffed }) {
+  #waitWords(wait) {
+    const { state, position } = wait;
     const place = position ? fill(position === 1 ? texts.next : texts.position, { n: position }) : "";
     if (state === "active") return [texts.joining, "", true];
-    if (!is_staffed) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
+    if (isDeserted(this.client)) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
     if (this.client.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];
     if (state === "offered") return [texts.calling, texts.keepWriting, true];
     return [place || texts.waiting, texts.keepWriting, true];
@@ -170,4 +170,9 @@ export class View {
     Object.assign(image, { src: address, alt: name });
     dialog.showModal();
   }
+}
+
+/** Nobody is there. In the first moments it is not in line yet, and then only who left a message knows that. */
+function isDeserted({ wait, isLeftMessage }) {
+  return Boolean(wait) && !wait.is_staffed && (wait.position !== null || isLeftMessage);
 }
