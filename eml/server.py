@@ -13,7 +13,7 @@ from .asgi import application
 
 def build(endpoint: str, *, ready: Callable[[], None], handles_signals: bool = True) -> Server:
     """A server that is not running yet; `ready` is called when it listens."""
-    server = Server(
+    server: Server = Server(
         application=application,
         endpoints=[endpoint],
         signal_handlers=handles_signals,

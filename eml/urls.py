@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from .views import front
 
-api_v1 = [
+api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.users.api.urls")),
     path("", include("apps.messaging.api.urls")),
     path("", include("apps.routing.api.urls")),

@@ -171,10 +171,14 @@ def _start_own_loop() -> None:
     """Workers and WSGI processes have no loop: one daemon thread publishes for them."""
     started = threading.Event()
 
+    def use_loop_and_tell(loop: asyncio.AbstractEventLoop) -> None:
+        use_loop(loop, owns_loop=True)
+        started.set()
+
     def run() -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        loop.call_soon(lambda: (use_loop(loop, owns_loop=True), started.set()))
+        loop.call_soon(use_loop_and_tell, loop)
         loop.run_forever()
         loop.close()
 

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from . import dispatch
-from .api import idempotency
+from .api.idempotency import delete_old_keys
 
 
 @shared_task(name="core.drain")
@@ -17,4 +17,4 @@ def drain() -> int:
 
 @shared_task(name="core.clean")
 def clean() -> None:
-    idempotency.delete_old_keys(now=timezone.now())
+    delete_old_keys(now=timezone.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from csp.constants import NONE
 from csp.decorators import csp_replace
@@ -48,7 +48,7 @@ def chat_frame(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "chat/frame.html", _context(request, inbox, origins=origins))
 
     with override(to_language(inbox.language)):
-        return answer(request)
+        return cast(HttpResponse, answer(request))
 
 
 @require_safe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -16,7 +17,7 @@ from apps.users.models import User
 
 from . import presence_policy
 from .choices import Chosen, ItemState, OfferState, State
-from .models import Agent, AgentSkill, Decision, Item, Offer, PresenceInterval, Queue
+from .models import Agent, AgentSkill, Decision, Item, ItemQuerySet, Offer, PresenceInterval, Queue
 
 # Whoever is further behind learns his place when his page asks again.
 NEXT_TOLD = 20
@@ -57,6 +58,16 @@ def _of_team(now: datetime, **states: object) -> Coalesce:
     return Coalesce(Subquery(figures, output_field=IntegerField()), 0)
 
 
+def with_policy(queues: QuerySet[Queue]) -> QuerySet[Queue]:
+    """Ready to show steps, needs and levels: three queries, however many queues."""
+    return queues.prefetch_related("steps__needs__skill", "levels")
+
+
+def queues_to_pass_on_to() -> QuerySet[Queue]:
+    """All that take something: passing on to another department is what a transfer is for."""
+    return Queue.objects.filter(is_active=True).select_related("team")
+
+
 def is_staffed(queue: Queue, *, now: datetime) -> bool:
     """Whether anybody of the queue's team is signed in."""
     return Agent.objects.connected(now).filter(user__teams=queue.team_id, user__is_active=True).exists()
@@ -79,7 +90,7 @@ def next_in_line(queue_id: int) -> list[int]:
     return list(line.values_list("conversation_id", flat=True)[:NEXT_TOLD])
 
 
-def items_visible_to(user: User) -> QuerySet[Item]:
+def items_visible_to(user: User) -> ItemQuerySet:
     """What waits, rings or is worked on in the teams of this user; administrators see all."""
     items = Item.objects.exclude(state=ItemState.DONE)
     if user.has_role(Role.ADMIN):
@@ -135,7 +146,7 @@ class Presence:
     since: datetime | None
 
 
-def presence_of(agent: Agent, *, now: datetime) -> Presence:
+def presence_of(agent: Any, *, now: datetime) -> Presence:
     """Of an agent from `with_presence`. True at `now`, also when the sweep has not yet seen a lost connection."""
     state = presence_policy.displayed(
         chosen=agent.chosen,

@@ -35,7 +35,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "apps.core.api.errors.csrf_failure"
 
-CONTENT_SECURITY_POLICY = {
+CONTENT_SECURITY_POLICY: dict[str, dict[str, list]] = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF, NONCE],
@@ -91,7 +91,7 @@ USERSESSIONS_TRACK_ACTIVITY = False
 # Supervisors and admins need a second factor; the demo alone may do without.
 REQUIRE_MFA = env.flag("EML_REQUIRE_MFA", not EMBEDDED)
 
-SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": []}}
+SOCIALACCOUNT_PROVIDERS: dict[str, dict] = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": []}}
 if OIDC_SERVER := env.url("EML_OIDC_SERVER", "", {"https", "http"}):
     SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"].append(
         {

@@ -20,6 +20,7 @@ from apps.core.admin_base import (
     panels,
     register,
 )
+from apps.users.permissions import user_of
 
 from .. import selectors, timeline
 from ..models import Conversation
@@ -67,14 +68,14 @@ class ConversationAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
-        return selectors.conversations_visible_to(request.user)
+        return selectors.conversations_visible_to(user_of(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
     ) -> tuple[QuerySet[Conversation], bool]:
         if not search_term.strip():
             return queryset, False
-        return selectors.search_conversations(request.user, queryset, search_term), False
+        return selectors.search_conversations(user_of(request), queryset, search_term), False
 
     def change_view(
         self,

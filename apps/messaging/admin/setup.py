@@ -19,6 +19,7 @@ from apps.core.admin_base import HistoryAdmin, ModelAdmin, display, register
 from apps.core.errors import EMLError
 from apps.users import selectors as people
 from apps.users.choices import Role
+from apps.users.permissions import user_of
 
 from .. import canned, policy, selectors
 from ..models import CannedReply, Disposition, Inbox, Tag
@@ -47,7 +48,7 @@ class TeamScope:
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "team":
-            kwargs["queryset"] = people.teams_visible_to(request.user)
+            kwargs["queryset"] = people.teams_visible_to(user_of(request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
 
 
@@ -68,7 +69,7 @@ class InboxAdmin(TeamScope, HistoryAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Inbox]:
-        visible = people.teams_visible_to(request.user)
+        visible = people.teams_visible_to(user_of(request))
         return super().get_queryset(request).filter(team__in=visible)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Inbox | None = None) -> dict:
@@ -86,7 +87,7 @@ class InboxAdmin(TeamScope, HistoryAdmin):
     @display(description=_("to put on your page"))
     def embed_snippet(self, inbox: Inbox) -> SafeString | str:
         if not inbox.pk:
-            return _("Shown after saving.")
+            return str(_("Shown after saving."))
         address = settings.BASE_URL + reverse("chat-widget", args=[inbox.slug])
         snippet = f'<script src="{address}" async></script>'
         return format_html('<code class="select-all">{}</code>', snippet)
@@ -116,11 +117,11 @@ class CannedReplyAdmin(TeamScope, HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CannedReply]:
         rows = super().get_queryset(request)
-        return rows.filter(pk__in=selectors.canned_replies_for(request.user).values("pk"))
+        return rows.filter(pk__in=selectors.canned_replies_for(user_of(request)).values("pk"))
 
     def get_form(self, request: HttpRequest, obj: CannedReply | None = None, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, **kwargs)
-        if "team" in form.base_fields and not request.user.has_role(Role.ADMIN):
+        if "team" in form.base_fields and not user_of(request).has_role(Role.ADMIN):
             form.base_fields["team"].required = True
             form.base_fields["team"].help_text = _("One of your teams.")
         if "body" in form.base_fields:
@@ -140,7 +141,7 @@ class CannedReplyAdmin(TeamScope, HistoryAdmin):
     @staticmethod
     def _is_theirs(request: HttpRequest, reply: CannedReply | None) -> bool:
         """Texts for all teams are the administrators'."""
-        return reply is None or reply.team_id is not None or request.user.has_role(Role.ADMIN)
+        return reply is None or reply.team_id is not None or user_of(request).has_role(Role.ADMIN)
 
     @display(description=_("text"))
     def beginning(self, reply: CannedReply) -> str:

@@ -26,7 +26,7 @@ from ..models import Conversation
 from ..services import attachments, conversations, visitors
 from ..services import messages as sending
 from . import uploads
-from .authentication import IsVisitor, VisitorAuthentication
+from .authentication import IsVisitor, VisitorAuthentication, visitor_of
 from .queries import AFTER_SEQ, MOST_MESSAGES, after_seq_of
 from .serializers import (
     AttachmentSerializer,
@@ -52,12 +52,12 @@ class ChatView(APIView):
 
     @property
     def conversation_id(self) -> int:
-        return self.request.user.conversation_id
+        return visitor_of(self.request).conversation_id
 
     def conversation(self) -> Conversation:
         return Conversation.objects.select_related("agent", "inbox").get(pk=self.conversation_id)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         answer = super().finalize_response(request, response, *args, **kwargs)
         # Tokens and private words: in no cache, shared or not.
         answer.setdefault("Cache-Control", "no-store")
@@ -136,7 +136,7 @@ class MessagesView(ChatView):
                 conversation_id=self.conversation_id,
                 sender=Sender.CUSTOMER,
                 body=data.validated_data["body"],
-                actor_ref=request.user.actor_ref,
+                actor_ref=visitor_of(request).actor_ref,
                 client_msg_id=data.validated_data["client_msg_id"],
                 attachment_ids=tuple(data.validated_data["attachments"]),
             )
@@ -158,7 +158,7 @@ class AttachmentsView(ChatView):
     def post(self, request: Request) -> Response:
         """Upload a file for your next message: a picture, PDF or plain text. Ten in an hour at most."""
         file = uploads.uploaded_file(request)
-        attachment = attachments.store(self.conversation(), file, by=request.user, now=timezone.now())
+        attachment = attachments.store(self.conversation(), file, by=visitor_of(request), now=timezone.now())
         return Response(AttachmentSerializer(attachment).data, status=status.HTTP_201_CREATED)
 
 
@@ -191,7 +191,7 @@ class EndView(ChatView):
     def post(self, request: Request) -> Response:
         """End the conversation; it can be read and rated for a day."""
         reason = CloseReason.ENDED_BY_CUSTOMER
-        conversations.close(self.conversation_id, by=request.user, now=timezone.now(), reason=reason)
+        conversations.close(self.conversation_id, by=visitor_of(request), now=timezone.now(), reason=reason)
         return Response(ChatSerializer(self.conversation()).data)
 
 
@@ -201,5 +201,5 @@ class RatingView(ChatView):
         """Rate the conversation after its end, once."""
         data = RatingInput(data=request.data)
         data.is_valid(raise_exception=True)
-        conversations.rate(self.conversation_id, by=request.user, **data.validated_data)
+        conversations.rate(self.conversation_id, by=visitor_of(request), **data.validated_data)
         return Response(ChatSerializer(self.conversation()).data)

@@ -20,7 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from apps.core.api.filters import refuse_unknown
 from apps.core.api.idempotency import idempotent
-from apps.users.permissions import IsAgent
+from apps.users.permissions import IsAgent, user_of
 
 from .. import downloads, errors, frames, selectors
 from ..choices import Sender
@@ -55,11 +55,11 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     ordering = ("-id",)
 
     def get_queryset(self) -> QuerySet[Conversation]:
-        return selectors.with_names(selectors.conversations_visible_to(self.request.user))
+        return selectors.with_names(selectors.conversations_visible_to(user_of(self.request)))
 
     def conversation(self) -> Conversation:
         """The one in the address, without the filters of the list."""
-        visible = selectors.conversations_visible_to(self.request.user)
+        visible = selectors.conversations_visible_to(user_of(self.request))
         found = visible.filter(pk=self.kwargs["pk"]).first()
         if found is None:
             raise errors.ConversationNotFound
@@ -90,8 +90,8 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
             conversation_id=self.conversation().pk,
             sender=Sender.AGENT,
             body=given["body"],
-            actor_ref=request.user.actor_ref,
-            user=request.user,
+            actor_ref=user_of(request).actor_ref,
+            user=user_of(request),
             client_msg_id=given["client_msg_id"],
             attachment_ids=tuple(given["attachments"]),
         )
@@ -109,9 +109,9 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     def add_note(self, request: Request, pk: str) -> Response:
         """Write a note."""
         conversation = self.conversation()
-        rights.check_member(conversation, by=request.user)
+        rights.check_member(conversation, by=user_of(request))
         body = self.valid(NewNote)["body"]
-        note = notes.add(conversation, body=body, by=request.user, now=timezone.now())
+        note = notes.add(conversation, body=body, by=user_of(request), now=timezone.now())
         return Response(NoteSerializer(note).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=TagsInput, responses=ConversationSerializer, filters=False)
@@ -119,8 +119,8 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     def tags(self, request: Request, pk: str) -> Response:
         """Make these the tags of the conversation."""
         conversation = self.conversation()
-        rights.check_member(conversation, by=request.user)
-        conversations.set_tags(conversation.pk, tags=self.valid(TagsInput)["tags"], by=request.user)
+        rights.check_member(conversation, by=user_of(request))
+        conversations.set_tags(conversation.pk, tags=self.valid(TagsInput)["tags"], by=user_of(request))
         return self.answer()
 
     @extend_schema(request=CloseInput, responses=ConversationSerializer, filters=False)
@@ -128,9 +128,9 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     def close(self, request: Request, pk: str) -> Response:
         """End the conversation: your own, or as a supervisor any of your teams."""
         conversation = self.conversation()
-        rights.check_may_close(conversation, by=request.user)
+        rights.check_may_close(conversation, by=user_of(request))
         disposition = self.valid(CloseInput)["disposition"]
-        conversations.close(conversation.pk, by=request.user, now=timezone.now(), disposition=disposition)
+        conversations.close(conversation.pk, by=user_of(request), now=timezone.now(), disposition=disposition)
         return self.answer()
 
     @extend_schema(request=ReadMark, responses=ReadMark, filters=False)
@@ -138,7 +138,7 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     def read(self, request: Request, pk: str) -> Response:
         """You have read your conversation up to here. Answers where the mark stands."""
         conversation = self.conversation()
-        rights.check_own(conversation, by=request.user)
+        rights.check_own(conversation, by=user_of(request))
         seq = self.valid(ReadMark)["seq"]
         return Response({"seq": conversations.mark_read(conversation.pk, side=Sender.AGENT, seq=seq)})
 
@@ -157,9 +157,9 @@ class ConversationViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Gene
     def attachments(self, request: Request, pk: str) -> Response:
         """Upload a file for your next message in your conversation: a picture, PDF or plain text."""
         conversation = self.conversation()
-        rights.check_own(conversation, by=request.user)
+        rights.check_own(conversation, by=user_of(request))
         file = uploads.uploaded_file(request)
-        attachment = attachments.store(conversation, file, by=request.user, now=timezone.now())
+        attachment = attachments.store(conversation, file, by=user_of(request), now=timezone.now())
         return Response(AttachmentSerializer(attachment).data, status=status.HTTP_201_CREATED)
 
     def valid(self, serializer_class: type[BaseSerializer]) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class AttachmentView(APIView):
     )
     def get(self, request: Request, attachment: UUID) -> HttpResponse:
         """A file of a conversation you may see, as a download."""
-        found = selectors.attachments_visible_to(request.user).filter(pk=attachment).first()
+        found = selectors.attachments_visible_to(user_of(request)).filter(pk=attachment).first()
         if found is None:
             raise errors.AttachmentNotFound
         return downloads.response(found)
@@ -207,4 +207,4 @@ class CannedReplyViewSet(mixins.ListModelMixin, GenericViewSet):
     ordering = ("shortcut", "id")
 
     def get_queryset(self) -> QuerySet[CannedReply]:
-        return selectors.canned_replies_for(self.request.user).select_related("team")
+        return selectors.canned_replies_for(user_of(self.request)).select_related("team")

@@ -29,7 +29,7 @@ ConversationOf = Callable[[Any], int]
 
 
 class AgentChoice(forms.ModelChoiceField):
-    def label_from_instance(self, agent: Agent) -> str:  # type: ignore[override]
+    def label_from_instance(self, agent: Agent) -> str:
         state = agent.reason.name if agent.reason else agent.get_chosen_display()
         room = _("%(room)s of %(capacity)s units free")
         return f"{agent.user} ({state}, {room % {'room': agent.capacity - agent.load, 'capacity': agent.capacity}})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
@@ -10,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.messaging.api.authentication import IsVisitor, VisitorAuthentication
+from apps.messaging.api.authentication import IsVisitor, VisitorAuthentication, visitor_of
 
 from .. import selectors
+from ..services import clock
 from .serializers import AvailabilitySerializer, WaitSerializer
 
 
@@ -27,7 +27,7 @@ class AvailabilityView(APIView):
     )
     def get(self, request: Request, inbox: str) -> Response:
         """Whether somebody is signed in for this chat, and how many wait."""
-        return Response(AvailabilitySerializer(selectors.availability(inbox, now=timezone.now())).data)
+        return Response(AvailabilitySerializer(selectors.availability(inbox, now=clock.now())).data)
 
 
 class WaitView(APIView):
@@ -38,6 +38,6 @@ class WaitView(APIView):
     def get(self, request: Request) -> Response:
         """Your place in line."""
         return Response(
-            WaitSerializer(selectors.wait_of(request.user.conversation_id, now=timezone.now())).data,
+            WaitSerializer(selectors.wait_of(visitor_of(request).conversation_id, now=clock.now())).data,
             headers={"Cache-Control": "no-store"},
         )

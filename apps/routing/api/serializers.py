@@ -49,6 +49,44 @@ class QueueSerializer(StrictSerializer):
         return max(int((timezone.now() - queue.waiting_since).total_seconds()), 0)
 
 
+class NeedSerializer(StrictSerializer):
+    skill = LineField(source="skill.name", read_only=True)
+    level = StrictIntegerField(read_only=True)
+
+
+class StepSerializer(StrictSerializer):
+    """After so many seconds of waiting, agents with these minimum levels may take it too."""
+
+    after = StrictIntegerField(read_only=True)
+    if_nobody = StrictBooleanField(read_only=True)
+    needs = NeedSerializer(many=True, read_only=True)
+
+
+class LevelSerializer(StrictSerializer):
+    name = LineField(read_only=True)
+    credit = StrictIntegerField(read_only=True, help_text="Seconds of waiting given at the start.")
+
+
+class QueueDetailSerializer(QueueSerializer):
+    """A queue with its whole policy."""
+
+    rate = StrictIntegerField(read_only=True)
+    w_fit = StrictIntegerField(read_only=True)
+    w_idle = StrictIntegerField(read_only=True)
+    w_last = StrictIntegerField(read_only=True)
+    units = StrictIntegerField(read_only=True, help_text="Of an agent's capacity, taken by each contact.")
+    offer_seconds = StrictIntegerField(read_only=True)
+    wrap_up_seconds = StrictIntegerField(read_only=True)
+    steps = StepSerializer(many=True, read_only=True)
+    levels = LevelSerializer(many=True, read_only=True)
+
+
+class TargetSerializer(StrictSerializer):
+    id = StrictIntegerField(read_only=True)
+    name = LineField(read_only=True)
+    team_name = LineField(source="team.name", read_only=True)
+
+
 class NotReadyReasonSerializer(StrictSerializer):
     id = StrictIntegerField(read_only=True)
     name = LineField(read_only=True)
@@ -68,6 +106,8 @@ class PresenceSerializer(StrictSerializer):
     )
     capacity = StrictIntegerField(read_only=True, help_text="Units.")
     load = StrictIntegerField(read_only=True, help_text="Units taken by offers, work and wrap-up.")
+    skills = serializers.SerializerMethodField(help_text="Skill → level, 1 to 5.")
+    teams = serializers.SerializerMethodField(help_text="Ids.")
 
     @extend_schema_field(serializers.ChoiceField(choices=State.choices))
     def get_state(self, agent: Agent) -> str:
@@ -79,6 +119,14 @@ class PresenceSerializer(StrictSerializer):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_since(self, agent: Agent) -> Any:
         return self._presence(agent).since
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
+    def get_skills(self, agent: Agent) -> dict[str, int]:
+        return {level.skill.name: level.level for level in agent.levels.all()}
+
+    @extend_schema_field(serializers.ListField(child=serializers.IntegerField()))
+    def get_teams(self, agent: Agent) -> list[int]:
+        return [team.pk for team in agent.user.teams.all()]
 
     @staticmethod
     def _presence(agent: Agent) -> selectors.Presence:
@@ -99,6 +147,18 @@ class PresenceInput(StrictSerializer):
         allow_null=True,
         default=None,
         help_text="Id of a not-ready reason; needed with `not_ready`.",
+    )
+
+
+@extend_schema_serializer(examples=[OpenApiExample("Two chats", value={"capacity": 8}, request_only=True)])
+class AgentChange(StrictSerializer):
+    capacity = StrictIntegerField(min_value=0, max_value=1000, required=False, help_text="Units.")
+
+
+@extend_schema_serializer(examples=[OpenApiExample("A meeting", value={"reason": 1}, request_only=True)])
+class PauseInput(StrictSerializer):
+    reason = StrictRelatedField(
+        queryset=NotReadyReason.objects.filter(is_active=True), help_text="Id of a not-ready reason."
     )
 
 
@@ -172,7 +232,7 @@ class TransferInput(StrictSerializer):
     agent = StrictRelatedField(queryset=User.objects.none(), required=False, help_text="Id of the user.")
 
     def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
+        fields: dict[str, Any] = super().get_fields()
         if user := self.context.get("by"):
             fields["queue"].queryset = Queue.objects.filter(is_active=True)
             fields["agent"].queryset = selectors.colleagues_of(user)
@@ -188,7 +248,7 @@ class AssignInput(StrictSerializer):
     agent = StrictRelatedField(queryset=User.objects.none(), help_text="Id of the user.")
 
     def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
+        fields: dict[str, Any] = super().get_fields()
         if user := self.context.get("by"):
             fields["agent"].queryset = selectors.colleagues_of(user)
         return fields

@@ -134,8 +134,10 @@ def lapse_expired(*, now: datetime) -> int:
 def _lapse(offer_id: int, agent_id: int, *, now: datetime) -> bool:
     with transaction.atomic():
         agent = agents.lock_if_free(agent_id)
-        offer = agent and Offer.objects.get(pk=offer_id)
-        if not offer or not end(offer, agent=agent, state=OfferState.LAPSED, now=now):
+        if agent is None:
+            return False
+        offer = Offer.objects.get(pk=offer_id)
+        if not end(offer, agent=agent, state=OfferState.LAPSED, now=now):
             return False
         agent.is_not_responding = True
         agent.save(update_fields=["is_not_responding"])

@@ -114,8 +114,8 @@ def find_missed(*, now: datetime) -> int:
 def follow_teams() -> int:
     """What waits in a queue belongs to the queue's team, also after the queue was given to another one."""
     astray = Item.objects.waiting().filter(conversation__status=Status.WAITING)
-    astray = astray.exclude(conversation__team=F("queue__team")).values_list("id", flat=True)
-    return sum(_follow_team(item_id) for item_id in list(astray[:BATCH]))
+    ids = astray.exclude(conversation__team=F("queue__team")).values_list("id", flat=True)
+    return sum(_follow_team(item_id) for item_id in list(ids[:BATCH]))
 
 
 def _follow_team(item_id: int) -> bool:
