@@ -25,7 +25,7 @@ RENEW_SECONDS = 10.0
 # Whoever did not answer the last ping and a half is not known to be there.
 PONG_SECONDS = 15.0
 MOST_WATCHED = 50
-_CONVERSATION = {"conversation": frame_fields.number}
+_CONVERSATION: dict[str, Any] = {"conversation": frame_fields.number}
 # Frames begin with their type, so one look tells this one from the others.
 _REAUTH = realtime.encode({"type": Frame.REAUTH})[:-1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django import forms
@@ -99,6 +99,6 @@ class CloseForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["disposition"]
-        field.queryset = Disposition.objects.filter(is_active=True)
-        field.required = field.queryset.exists()
+        field = cast(forms.ModelChoiceField, self.fields["disposition"])
+        field.queryset = dispositions = Disposition.objects.filter(is_active=True)
+        field.required = dispositions.exists()

@@ -31,7 +31,7 @@ from apps.messaging.choices import Sender, Status
 from apps.messaging.models import Attachment, Conversation, Disposition, Message, Note, Tag, stream
 from apps.routing import selectors as routing
 from apps.routing.choices import Chosen, ItemState, State
-from apps.routing.models import Agent, Decision, Item, NotReadyReason, Offer, PresenceInterval, Queue
+from apps.routing.models import Agent, Decision, Item, NotReadyReason, PresenceInterval, Queue
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, User
 
@@ -161,7 +161,7 @@ def _with_interval(agents: QuerySet[Agent]) -> QuerySet[Agent]:
     return agents.select_related("user", "reason").prefetch_related(current)
 
 
-def _presence(agent: Agent, *, now: datetime) -> Presence:
+def _presence(agent: Any, *, now: datetime) -> Presence:
     interval = agent.current[0] if agent.current else None
     state = State(interval.state) if interval else State.SIGNED_OUT
     if agent.chosen != Chosen.SIGNED_OUT and (agent.present_until is None or agent.present_until <= now):
@@ -187,11 +187,11 @@ def not_ready_reasons() -> QuerySet[NotReadyReason]:
 # Offers
 
 
-def offers_ringing_at(user: User, *, now: datetime) -> list[Offer]:
+def offers_ringing_at(user: User, *, now: datetime) -> list[Any]:
     """Live offers with `last_words`, `why` and `seconds`; the oldest rings first."""
     words = Message.objects.filter(conversation=OuterRef("item__conversation"), sender=Sender.CUSTOMER)
     live = routing.live_offers_of(user).filter(expires_at__gt=now)
-    offers = list(live.annotate(last_words=Subquery(words.order_by("-seq").values("body")[:1])))
+    offers: list[Any] = list(live.annotate(last_words=Subquery(words.order_by("-seq").values("body")[:1])))
     for offer in offers:
         offer.why = _why(offer.decision)
         offer.seconds = max(1, round((offer.expires_at - offer.offered_at).total_seconds()))

@@ -10,6 +10,7 @@ app_name = "console"
 
 urlpatterns = [
     path("", desk.page, name="desk"),
+    path("nothing/", desk.nothing, name="nothing"),
     path("list/", desk.conversations, name="list"),
     path("team/", desk.team, name="team"),
     path("presence/", desk.presence, name="presence"),

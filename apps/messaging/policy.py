@@ -28,6 +28,6 @@ def preview(body: str) -> str:
 
 
 def framing_origins(listed: list[str]) -> list[str]:
-    """The exact origins of a list, fit for a header; whatever is none (a path, a wildcard, "; script-src") is left out."""
+    """The exact origins of a list, fit for a header; whatever is none (a path, a wildcard, a directive) is left out."""
     tidy = (origin.strip().lower().rstrip("/") for origin in listed if isinstance(origin, str))
     return [origin for origin in tidy if _ORIGIN.fullmatch(origin)]

@@ -18,6 +18,7 @@ from .models import (
     Attachment,
     CannedReply,
     Conversation,
+    ConversationQuerySet,
     Disposition,
     Inbox,
     Message,
@@ -30,7 +31,7 @@ from .models import (
 _MOST_ID_DIGITS = 15
 
 
-def conversations_visible_to(user: User) -> QuerySet[Conversation]:
+def conversations_visible_to(user: User) -> ConversationQuerySet:
     """Administrators see all; everybody else what belongs to his teams."""
     if user.has_role(Role.ADMIN):
         return Conversation.objects.all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -16,23 +16,29 @@ from apps.routing.services import offers as offer_life
 
 from .. import forms, selectors
 from . import fragments
-from .door import agents_only, back_to, changed, fragment, pushed
+from .door import DeskRequest, agents_only, back_to, changed, fragment, pushed
 
 
 @agents_only("GET")
-def page(request: HttpRequest) -> HttpResponse:
+def page(request: DeskRequest) -> HttpResponse:
     if request.htmx:
         return fragments.empty(request)
     return fragments.whole_page(request, {})
 
 
 @agents_only("GET")
-def conversations(request: HttpRequest) -> HttpResponse:
+def nothing(request: DeskRequest) -> HttpResponse:
+    """What stands where no conversation is shown."""
+    return fragment(request, "nothing", fragments.nothing_context(request))
+
+
+@agents_only("GET")
+def conversations(request: DeskRequest) -> HttpResponse:
     return fragment(request, "list", fragments.list_context(request) | fragments.line_context(request))
 
 
 @agents_only("GET")
-def team(request: HttpRequest) -> HttpResponse:
+def team(request: DeskRequest) -> HttpResponse:
     if not selectors.may_supervise(request.user):
         raise Forbidden
     people = selectors.team_agents(request.user, now=timezone.now())
@@ -40,7 +46,7 @@ def team(request: HttpRequest) -> HttpResponse:
 
 
 @agents_only("GET", "POST")
-def presence(request: HttpRequest) -> HttpResponse:
+def presence(request: DeskRequest) -> HttpResponse:
     """POST: available, or not ready for a reason."""
     if request.method == "POST":
         data = forms.cleaned(forms.PresenceForm(request.POST))
@@ -54,12 +60,12 @@ def presence(request: HttpRequest) -> HttpResponse:
 
 
 @agents_only("GET")
-def offers(request: HttpRequest) -> HttpResponse:
+def offers(request: DeskRequest) -> HttpResponse:
     return fragment(request, "offers", fragments.offers_context(request))
 
 
 @agents_only("POST")
-def accept(request: HttpRequest, pk: int) -> HttpResponse:
+def accept(request: DeskRequest, pk: int) -> HttpResponse:
     offer = offer_life.accept(pk, by=request.user, now=timezone.now())
     number = offer.item.conversation_id
     if elsewhere := back_to(request, "console:conversation", number):
@@ -68,7 +74,7 @@ def accept(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @agents_only("POST")
-def decline(request: HttpRequest, pk: int) -> HttpResponse:
+def decline(request: DeskRequest, pk: int) -> HttpResponse:
     offer_life.decline(pk, by=request.user, now=timezone.now())
     return back_to(request, "console:desk") or changed(
         fragment(request, "offers", fragments.offers_context(request))
@@ -76,7 +82,7 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @agents_only("GET", "POST")
-def sign_out(request: HttpRequest) -> HttpResponse:
+def sign_out(request: DeskRequest) -> HttpResponse:
     """GET asks once more, and says what becomes of open conversations; POST leaves."""
     if request.method == "GET":
         held = selectors.conversations_of(request.user)

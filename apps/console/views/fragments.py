@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -13,54 +13,59 @@ from apps.messaging.models import Conversation
 from apps.routing.choices import ItemState
 
 from .. import selectors, texts
-from .door import fragment, get_visible
+from .door import DeskRequest, fragment, get_visible
 
 Context = dict[str, Any]
 
 
 def whole_page(
-    request: HttpRequest, context: Context, conversation: Conversation | None = None
+    request: DeskRequest, context: Context, conversation: Conversation | None = None
 ) -> HttpResponse:
     own = list_context(request) | line_context(request) | presence_context(request) | offers_context(request)
     shown = {"conversation": conversation, "may_supervise": selectors.may_supervise(request.user)}
     return render(request, "console/desk.html", own | shown | {"texts": texts.for_scripts()} | context)
 
 
-def stage(request: HttpRequest, pk: int) -> HttpResponse:
+def stage(request: DeskRequest, pk: int) -> HttpResponse:
     """The conversation with everything around it."""
     return fragment(request, "stage", stage_context(request, get_visible(request, pk)))
 
 
-def empty(request: HttpRequest) -> HttpResponse:
+def empty(request: DeskRequest) -> HttpResponse:
     """No conversation: what to do next."""
+    return fragment(request, "empty", nothing_context(request))
+
+
+def nothing_context(request: DeskRequest) -> Context:
     held = selectors.conversations_of(request.user).count()
-    return fragment(request, "empty", presence_context(request) | line_context(request) | {"held": held})
+    return presence_context(request) | line_context(request) | {"held": held}
 
 
-def list_context(request: HttpRequest) -> Context:
-    rows = list(selectors.conversations_of(request.user))
+def list_context(request: DeskRequest) -> Context:
+    rows: list[Any] = list(selectors.conversations_of(request.user))
     return {
         "rows": rows,
+        "held": len(rows),
         "wrap_ups": selectors.wrap_ups_of(request.user),
         "unread": sum(row.unread for row in rows),
     }
 
 
-def line_context(request: HttpRequest) -> Context:
+def line_context(request: DeskRequest) -> Context:
     return {"line": selectors.line_seen_by(request.user)}
 
 
-def presence_context(request: HttpRequest) -> Context:
+def presence_context(request: DeskRequest) -> Context:
     now = timezone.now()
     found = selectors.presence_of(request.user, now=now)
     return {"presence": found, "reasons": selectors.not_ready_reasons(), "server_now": now}
 
 
-def offers_context(request: HttpRequest) -> Context:
+def offers_context(request: DeskRequest) -> Context:
     return {"offers": selectors.offers_ringing_at(request.user, now=timezone.now())}
 
 
-def head_context(request: HttpRequest, conversation: Conversation) -> Context:
+def head_context(request: DeskRequest, conversation: Conversation) -> Context:
     item = selectors.item_of(conversation)
     is_mine = conversation.agent_id == request.user.pk
     supervises = selectors.may_supervise(request.user)
@@ -69,6 +74,7 @@ def head_context(request: HttpRequest, conversation: Conversation) -> Context:
         "conversation": conversation,
         "item": item,
         "is_mine": is_mine,
+        "composer_state": f"{conversation.status}-{conversation.agent_id or 0}",
         "may_write": is_mine and conversation.status == Status.ACTIVE,
         "may_act": conversation.is_open and (is_mine or supervises),
         "may_tag": is_mine or supervises,
@@ -77,10 +83,10 @@ def head_context(request: HttpRequest, conversation: Conversation) -> Context:
     }
 
 
-def details_context(request: HttpRequest, conversation: Conversation) -> Context:
+def details_context(request: DeskRequest, conversation: Conversation) -> Context:
     shown = {"details": selectors.details_of(conversation, user=request.user)}
     return head_context(request, conversation) | shown
 
 
-def stage_context(request: HttpRequest, conversation: Conversation) -> Context:
+def stage_context(request: DeskRequest, conversation: Conversation) -> Context:
     return details_context(request, conversation) | {"part": selectors.newest_part(conversation)}

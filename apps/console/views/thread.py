@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone
 
 from apps.core.errors import NotFound
@@ -12,16 +12,16 @@ from apps.messaging import canned as canned_texts
 from apps.messaging import downloads
 from apps.messaging import selectors as messaging
 from apps.messaging.choices import Sender
-from apps.messaging.services import attachments, conversations
+from apps.messaging.services import attachments, conversations, rights
 from apps.messaging.services import messages as sending
 from apps.messaging.services import notes as note_taking
 
 from .. import forms, selectors
-from .door import agents_only, back_to, fragment, get_own, get_visible
+from .door import DeskRequest, agents_only, back_to, fragment, get_visible
 
 
 @agents_only("GET", "POST")
-def messages(request: HttpRequest, pk: int) -> HttpResponse:
+def messages(request: DeskRequest, pk: int) -> HttpResponse:
     """GET: what is new after `after` and `note`, or the page before `before`. POST: say something."""
     conversation = get_visible(request, pk)
     if request.method == "POST":
@@ -35,7 +35,7 @@ def messages(request: HttpRequest, pk: int) -> HttpResponse:
     return _news(request, pk, forms.cleaned(forms.AfterForm(request.GET)))
 
 
-def _draft(request: HttpRequest, pk: int, data: dict) -> sending.Draft:
+def _draft(request: DeskRequest, pk: int, data: dict) -> sending.Draft:
     return sending.Draft(
         conversation_id=pk,
         sender=Sender.AGENT,
@@ -47,30 +47,32 @@ def _draft(request: HttpRequest, pk: int, data: dict) -> sending.Draft:
     )
 
 
-def _news(request: HttpRequest, pk: int, data: dict) -> HttpResponse:
+def _news(request: DeskRequest, pk: int, data: dict) -> HttpResponse:
     conversation = get_visible(request, pk)
     part = selectors.part_after(conversation, seq=data["after"] or 0, note=data["note"] or 0)
     return fragment(request, "news", {"conversation": conversation, "part": part})
 
 
 @agents_only("POST")
-def notes(request: HttpRequest, pk: int) -> HttpResponse:
+def notes(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_visible(request, pk)
+    rights.check_member(conversation, by=request.user)
     data = forms.cleaned(forms.NoteForm(request.POST))
     note_taking.add(conversation, body=data["body"], by=request.user, now=timezone.now())
     return back_to(request, "console:conversation", pk) or _news(request, pk, data)
 
 
 @agents_only("POST")
-def read(request: HttpRequest, pk: int) -> HttpResponse:
-    get_own(request, pk)
+def read(request: DeskRequest, pk: int) -> HttpResponse:
+    # Whoever only looks on does not read for the agent.
+    rights.check_own(get_visible(request, pk), by=request.user)
     seq = forms.cleaned(forms.ReadForm(request.POST))["seq"]
     conversations.mark_read(pk, side=Sender.AGENT, seq=seq)
     return HttpResponse(status=204)
 
 
 @agents_only("GET")
-def canned(request: HttpRequest, pk: int) -> HttpResponse:
+def canned(request: DeskRequest, pk: int) -> HttpResponse:
     """All ready texts for this conversation, with the placeholders filled; the browser filters while one types."""
     conversation = get_visible(request, pk)
     found = messaging.canned_replies_for(request.user, team_id=conversation.team_id).order_by("shortcut")
@@ -87,14 +89,15 @@ def canned(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @agents_only("POST")
-def upload(request: HttpRequest, pk: int) -> HttpResponse:
-    conversation = get_own(request, pk)
+def upload(request: DeskRequest, pk: int) -> HttpResponse:
+    conversation = get_visible(request, pk)
+    rights.check_own(conversation, by=request.user)
     file = attachments.store(conversation, request.FILES.get("file"), by=request.user, now=timezone.now())
     return fragment(request, "upload", {"file": file})
 
 
 @agents_only("GET")
-def download(request: HttpRequest, pk: UUID) -> HttpResponse:
+def download(request: DeskRequest, pk: UUID) -> HttpResponse:
     file = selectors.get_file(request.user, pk)
     if file is None:
         raise NotFound

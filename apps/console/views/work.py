@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.messaging.models import Tag
-from apps.messaging.services import conversations
+from apps.messaging.services import conversations, rights
 from apps.routing.services import work
 
 from .. import forms, selectors
 from . import fragments
-from .door import agents_only, back_to, changed, fragment, get_own, pushed, told
+from .door import DeskRequest, agents_only, back_to, changed, fragment, get_own, pushed, told
 
 
 @agents_only("GET", "POST")
-def tags(request: HttpRequest, pk: int) -> HttpResponse:
+def tags(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_own(request, pk)
+    rights.check_member(conversation, by=request.user)
     if request.method == "GET":
         chosen = set(conversation.tags.values_list("pk", flat=True))
         return fragment(
@@ -32,7 +33,7 @@ def tags(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @agents_only("GET", "POST")
-def transfer(request: HttpRequest, pk: int) -> HttpResponse:
+def transfer(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_own(request, pk)
     if request.method == "GET":
         now = timezone.now()
@@ -53,7 +54,7 @@ def transfer(request: HttpRequest, pk: int) -> HttpResponse:
     return told(changed(pushed(empty, reverse("console:desk"))), _("Passed on to %(name)s.") % {"name": to})
 
 
-def _pass_on(request: HttpRequest, pk: int) -> str:
+def _pass_on(request: DeskRequest, pk: int) -> str:
     data = forms.cleaned(forms.TransferForm(request.POST))
     if queue := data["queue"]:
         work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now())
@@ -64,7 +65,7 @@ def _pass_on(request: HttpRequest, pk: int) -> str:
 
 
 @agents_only("GET", "POST")
-def close(request: HttpRequest, pk: int) -> HttpResponse:
+def close(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_own(request, pk)
     if request.method == "GET":
         shown = {"conversation": conversation, "dispositions": selectors.dispositions()}
@@ -75,7 +76,7 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @agents_only("POST")
-def wrap_up(request: HttpRequest, pk: int) -> HttpResponse:
+def wrap_up(request: DeskRequest, pk: int) -> HttpResponse:
     """Done, before the timer says so."""
     get_own(request, pk)
     work.end_wrap_up(pk, by=request.user, now=timezone.now(), user=request.user)
