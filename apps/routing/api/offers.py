@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -14,7 +13,7 @@ from apps.users.permissions import IsAgent, user_of
 
 from .. import selectors
 from ..models import Offer
-from ..services import offers
+from ..services import clock, offers
 from .serializers import AcceptInput, OfferSerializer
 
 
@@ -36,12 +35,12 @@ class OfferViewSet(ReadOnlyModelViewSet):
         """Take the conversation. 409 with the reason when you are too late; then nothing has changed."""
         given = AcceptInput(data=request.data)
         given.is_valid(raise_exception=True)
-        offer = offers.accept(int(pk), by=user_of(request), now=timezone.now(), **given.validated_data)
+        offer = offers.accept(int(pk), by=user_of(request), now=clock.now(), **given.validated_data)
         return Response(OfferSerializer(selectors.offer_with_names(offer.pk)).data)
 
     @extend_schema(request=None, responses=OfferSerializer)
     @action(detail=True, methods=["post"])
     def decline(self, request: Request, pk: str) -> Response:
         """Leave it to somebody else; it keeps its place in line."""
-        offer = offers.decline(int(pk), by=user_of(request), now=timezone.now())
+        offer = offers.decline(int(pk), by=user_of(request), now=clock.now())
         return Response(OfferSerializer(selectors.offer_with_names(offer.pk)).data)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from apps.users.permissions import IsAgent, IsSupervisor, user_of
 
-from .. import selectors
+from .. import errors, selectors
 from ..models import Agent
-from ..services import agents
-from .serializers import PresenceInput, PresenceSerializer
+from ..services import agents, clock, supervision
+from .serializers import AgentChange, PauseInput, PresenceInput, PresenceSerializer
 
 
 class PresenceView(APIView):
@@ -39,7 +42,7 @@ class PresenceView(APIView):
         given = PresenceInput(data=request.data)
         given.is_valid(raise_exception=True)
         user = user_of(request)
-        agents.choose(user, now=timezone.now(), by=user, **given.validated_data)
+        agents.choose(user, now=clock.now(), by=user, **given.validated_data)
         return self.answer(request)
 
 
@@ -48,8 +51,12 @@ class HeartbeatView(APIView):
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Stay present for another 30 s; for programs without a desk socket."""
-        agents.renew_leases([user_of(request).pk], now=timezone.now())
+        """Stay present for another 30 s; for programs without a desk socket.
+
+        409 `agent_not_there` when you are signed out, by yourself or because you were silent for too long.
+        """
+        if not agents.renew_leases([user_of(request).pk], now=clock.now()):
+            raise errors.AgentNotThere
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -65,3 +72,34 @@ class AgentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
 
     def get_queryset(self) -> QuerySet[Agent]:
         return selectors.with_presence(selectors.agents_visible_to(user_of(self.request)))
+
+    def answer(self) -> Response:
+        return Response(PresenceSerializer(self.get_object()).data)
+
+    def given(self, serializer: type[BaseSerializer]) -> dict[str, Any]:
+        data = serializer(data=self.request.data)
+        data.is_valid(raise_exception=True)
+        return data.validated_data
+
+    @extend_schema(request=AgentChange, responses=PresenceSerializer)
+    def partial_update(self, request: Request, user_id: str) -> Response:
+        """Change the capacity. 409 when the agent holds more than that now."""
+        agent, given = self.get_object(), self.given(AgentChange)
+        if "capacity" in given:
+            supervision.set_capacity(agent, capacity=given["capacity"], by=user_of(request))
+        return self.answer()
+
+    @extend_schema(request=PauseInput, responses=PresenceSerializer)
+    @action(detail=True, methods=["post"], url_path="not-ready")
+    def not_ready(self, request: Request, user_id: str) -> Response:
+        """Pause an agent who is signed in. What rings at him rings elsewhere; his work stays his."""
+        agent, given = self.get_object(), self.given(PauseInput)
+        supervision.pause(agent, reason=given["reason"], by=user_of(request), now=clock.now())
+        return self.answer()
+
+    @extend_schema(request=None, responses=PresenceSerializer)
+    @action(detail=True, methods=["post"], url_path="sign-out")
+    def sign_out(self, request: Request, user_id: str) -> Response:
+        """Sign an agent out at once: sessions and tokens end, and his work waits again at its old place."""
+        supervision.sign_out(self.get_object(), by=user_of(request), now=clock.now())
+        return self.answer()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from django.db.models import QuerySet
-from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from apps.users.permissions import IsAgent, user_of
 
 from .. import selectors
 from ..models import NotReadyReason, Queue
-from .serializers import NotReadyReasonSerializer, QueueSerializer
+from ..services import clock
+from .serializers import NotReadyReasonSerializer, QueueDetailSerializer, QueueSerializer, TargetSerializer
 
 
 class QueueViewSet(ReadOnlyModelViewSet):
@@ -23,7 +28,18 @@ class QueueViewSet(ReadOnlyModelViewSet):
     ordering = ("id",)
 
     def get_queryset(self) -> QuerySet[Queue]:
-        return selectors.with_line(selectors.queues_visible_to(user_of(self.request)), now=timezone.now())
+        queues = selectors.with_line(selectors.queues_visible_to(user_of(self.request)), now=clock.now())
+        return selectors.with_policy(queues) if self.action == "retrieve" else queues
+
+    def get_serializer_class(self) -> type[BaseSerializer]:
+        return QueueDetailSerializer if self.action == "retrieve" else QueueSerializer
+
+    @extend_schema(responses=TargetSerializer(many=True))
+    @action(detail=False)
+    def targets(self, request: Request) -> Response:
+        """Every queue that a conversation can be passed on to, those of other departments too: only their names."""
+        page = self.paginate_queryset(selectors.queues_to_pass_on_to())
+        return self.get_paginated_response(TargetSerializer(page, many=True).data)
 
 
 class NotReadyReasonViewSet(ReadOnlyModelViewSet):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -18,7 +17,7 @@ from apps.users.choices import Role
 from apps.users.permissions import IsAgent, IsSupervisor, user_of
 
 from .. import selectors
-from ..services import work
+from ..services import clock, work
 from .serializers import AssignInput, DecisionSerializer, TransferInput
 
 # Of one conversation; more than anybody reads.
@@ -60,10 +59,10 @@ class TransferView(WorkView):
         user, conversation = user_of(request), self.conversation(pk)
         given, holder = self.given(TransferInput), None if user.has_role(Role.SUPERVISOR) else user
         if queue := given.get("queue"):
-            work.transfer_to_queue(conversation.pk, to=queue, by=user, now=timezone.now(), holder=holder)
+            work.transfer_to_queue(conversation.pk, to=queue, by=user, now=clock.now(), holder=holder)
         else:
             work.transfer_to_agent(
-                conversation.pk, to=given["agent"], by=user, now=timezone.now(), holder=holder
+                conversation.pk, to=given["agent"], by=user, now=clock.now(), holder=holder
             )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -73,9 +72,16 @@ class AssignView(WorkView):
 
     @extend_schema(operation_id="conversation_assign", request=AssignInput, responses={204: None})
     def post(self, request: Request, pk: int) -> Response:
-        """Give it to an agent without asking him; 409 when he has no room."""
+        """Give it to an agent without asking him; 409 when he has no room or is not signed in.
+
+        Given to yourself, you take it over; if you were not signed in, open the console within 90 s to keep it.
+        """
+        user, conversation = user_of(request), self.conversation(pk)
         to = self.given(AssignInput)["agent"]
-        work.reassign(self.conversation(pk).pk, to=to, by=user_of(request), now=timezone.now())
+        if to == user:
+            work.take_over(conversation.pk, by=user, now=clock.now())
+        else:
+            work.reassign(conversation.pk, to=to, by=user, now=clock.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -84,5 +90,5 @@ class EndWrapUpView(WorkView):
     def post(self, request: Request, pk: int) -> Response:
         """You are done before the timer: take the next one."""
         user = user_of(request)
-        work.end_wrap_up(self.conversation(pk).pk, by=user, now=timezone.now(), user=user)
+        work.end_wrap_up(self.conversation(pk).pk, by=user, now=clock.now(), user=user)
         return Response(status=status.HTTP_204_NO_CONTENT)
