@@ -7,7 +7,7 @@ from pathlib import Path
 from . import env
 from .env import BASE_DIR
 
-VAR = Path(env.text("EML_VAR", str(BASE_DIR / "var")))
+VAR = env.folder("EML_VAR", str(BASE_DIR / "var"))
 HOST = env.text("EML_HOST", "127.0.0.1")
 PORT = env.number("EML_PORT", 8000, least=1, most=65535)
 BASE_URL = env.url("EML_BASE_URL", f"http://{HOST}:{PORT}", {"http", "https"}).rstrip("/")
@@ -123,16 +123,15 @@ def _database() -> dict:
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool, "options": POSTGRES_LIMITS}}
 
 
-VAR.mkdir(parents=True, exist_ok=True)
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-LANGUAGE_CODE = env.text("EML_LANGUAGE", "en")
 TIME_ZONE = env.zone("EML_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
 # Texts are marked for translation; a language appears here when its catalogue does.
 LANGUAGES = [("en", "English")]
+LANGUAGE_CODE = env.one_of("EML_LANGUAGE", "en", {code for code, _ in LANGUAGES})
 LOCALE_PATHS = [BASE_DIR / "eml" / "locale"]
 
 STATIC_URL = "/static/"
@@ -157,5 +156,5 @@ ATTACHMENT_MAX_BYTES = env.number("EML_ATTACHMENT_MAX_MB", 10, least=1, most=100
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-vars().update(env._env.email_url("EML_EMAIL_URL", default="consolemail://"))
+vars().update(env.mail("EML_EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.text("EML_EMAIL_FROM", "EML <no-reply@localhost>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -71,10 +72,38 @@ def url(name: str, default: str, schemes: set[str]) -> str:
 def database(name: str, default: str) -> dict[str, Any]:
     value = url(name, default, {"sqlite", "postgres", "postgresql"})
     try:
-        return environ.Env.db_url_config(value)
+        config = environ.Env.db_url_config(value)
     except (ValueError, ImproperlyConfigured):
+        config = {}
+    if not config.get("NAME"):
         _stop(name, "is not a database address like postgres://user:password@host:5432/name.")
+    return config
+
+
+def mail(name: str, default: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings from one address."""
+    try:
+        return _env.email_url(name, default=default)
+    except (ValueError, ImproperlyConfigured):
+        _stop(name, "is not a mail server's address like smtp+tls://user:password@host:587.")
         raise
+
+
+def rate(name: str, default: str) -> str:
+    value = text(name, default)
+    if not re.fullmatch(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)", value):
+        _stop(name, f"must be a number per second, minute, hour or day like 600/min, not {value!r}.")
+    return value
+
+
+def folder(name: str, default: str) -> Path:
+    """A folder that can be written to; made if need be."""
+    path = Path(text(name, default))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _stop(name, f"must be a folder that can be written to, not {str(path)!r} ({error.strerror}).")
+    return path
 
 
 def zone(name: str, default: str) -> str:

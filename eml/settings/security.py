@@ -30,7 +30,8 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+# Asked by machines inside, which speak no TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "apps.core.api.errors.csrf_failure"
@@ -146,9 +147,9 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.Schema",
     "DEFAULT_THROTTLE_CLASSES": ["apps.core.api.throttles.PerCaller"],
     "DEFAULT_THROTTLE_RATES": {
-        "caller": env.text("EML_API_RATE", "600/min"),
+        "caller": env.rate("EML_API_RATE", "600/min"),
         "login": "20/min",
-        "chat-start": env.text("EML_CHAT_START_RATE", "20/min"),
+        "chat-start": env.rate("EML_CHAT_START_RATE", "20/min"),
         "chat-write": "120/min",
         "upload": "10/hour",
     },
