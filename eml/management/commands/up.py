@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
 import threading
 from typing import Any
@@ -12,20 +14,36 @@ from celery.worker import state as worker_state
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from eml import demo, server
 from eml.celery import app
+
+# A task that takes longer is given up: its work is in the database and is found again at the next start.
+LONGEST_STOP_SECONDS = 6.0
 
 
 class Command(BaseCommand):
     help = "Migrate, then serve everything in this one process until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._check_port()
-        call_command("migrate", verbosity=0)
+        # While the server runs, its own handlers stop it; before and after, both signals mean the same here.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._check_port()
+            self._prepare_database()
+            self._prepare_celery()
+            self._run()
+
+    def _prepare_database(self) -> None:
+        try:
+            call_command("migrate", verbosity=0)
+        except OperationalError as error:
+            raise CommandError(f"The database cannot be used (see DATABASE_URL): {error}") from error
         if settings.DEMO and demo.create_once():
             self.stdout.write("Demo data created.")
-        self._prepare_celery()
+
+    def _run(self) -> None:
         worker = _Worker()
         beat = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
         worker.start()
@@ -34,19 +52,27 @@ class Command(BaseCommand):
             self._serve()
         finally:
             self.stdout.write("Stopping …")
-            beat.stop()
+            self.stdout.flush()
             worker.stop()
+            beat.stop()
+            worker.wait()
 
     @staticmethod
     def _check_port() -> None:
-        with socket.socket() as probe:
+        try:
+            socket.getaddrinfo(settings.HOST, settings.PORT)
+        except OSError as error:
+            raise CommandError(
+                f"EML_HOST must be an address of this machine, not {settings.HOST!r}."
+            ) from error
+        with socket.socket(socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.HOST, settings.PORT))
             except OSError as error:
                 raise CommandError(
                     f"Port {settings.PORT} on {settings.HOST} is not free ({error.strerror}). "
-                    "Stop what uses it, or set EML_PORT."
+                    "Stop what uses it, or set EML_PORT or EML_HOST."
                 ) from error
 
     @staticmethod
@@ -99,5 +125,8 @@ class _Worker:
         self._thread.start()
 
     def stop(self) -> None:
+        """Take no more tasks; what runs may end."""
         worker_state.should_stop = 0
-        self._thread.join(10)
+
+    def wait(self) -> None:
+        self._thread.join(LONGEST_STOP_SECONDS)
