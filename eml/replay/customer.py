@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import httpx
 
@@ -76,13 +77,13 @@ class Customer:
             turns_of[self.conversation] = len(self._turns)
         running = asyncio.create_task(self._line.run())
         try:
-            await self._until(lambda: self._answers >= 1)
+            await self._until(partial(self._has_answers, 1))
             self._journal.first_answers.append(time.monotonic() - began)
             for number, text in enumerate(self._turns[1:], start=2):
                 await pace.turn()
                 if not await self._speaker.say(self.conversation, text):
                     raise NoAnswer(f"conversation {self.conversation}: turn {number} was refused")
-                await self._until(lambda number=number: self._answers >= number)
+                await self._until(partial(self._has_answers, number))
             if ends_himself:
                 await self._rest.call("POST", "end/", {}, settled=(CONFLICT,))
             await self._until(lambda: self._is_closed)
@@ -135,9 +136,8 @@ class Customer:
     def _seen(self) -> Seen:
         return self._journal.customers[self.conversation]
 
-    @property
-    def _answers(self) -> int:
-        return self._seen.count(Sender.AGENT)
+    def _has_answers(self, number: int) -> bool:
+        return self._seen.count(Sender.AGENT) >= number
 
     async def _see(self, message: dict) -> None:
         if not self._seen.take(message) and message["seq"] > self._seen.last:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.typing import Origin
 
 from .address import Address
 
@@ -56,7 +57,7 @@ class Line:
 
     async def _talk(self) -> None:
         hello = await self._hello()
-        origin = self._address.http if self._sends_origin else None
+        origin = Origin(self._address.http) if self._sends_origin else None
         # The server's own pings tell whether it lives; the protocol's would only add noise.
         async with connect(
             self._address.ws + self._path, origin=origin, ping_interval=None, max_queue=None, close_timeout=1
