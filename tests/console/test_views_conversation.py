@@ -132,6 +132,14 @@ def test_notes_can_be_left_on_what_is_closed_or_somebody_elses(desk, queue, talk
     assert Note.objects.count() == 2
 
 
+def test_the_composer_is_only_exchanged_when_it_changes(desk, talk) -> None:
+    shown = desk.get("conversation", talk.pk).context["composer_state"]
+    assert f'name="shown" value="{shown}"' in words_of(desk.get("composer", talk.pk))
+    assert desk.get("composer", talk.pk, shown=shown).status_code == 204
+    conversations.close(talk.pk, by=desk.user, now=timezone.now())
+    assert "This conversation is closed." in words_of(desk.get("composer", talk.pk, shown=shown))
+
+
 def test_closed_conversations_take_no_message(desk, talk) -> None:
     conversations.close(talk.pk, by=desk.user, now=timezone.now())
     assert desk.post("messages", talk.pk, body="Too late").headers["X-Error-Code"] == "conversation_closed"

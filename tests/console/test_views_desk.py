@@ -31,11 +31,12 @@ pytestmark = pytest.mark.django_db
 def test_the_desk_is_a_page_and_its_fragments(desk) -> None:
     page = words_of(desk.page("desk"))
     assert page.startswith("<!DOCTYPE html>")
-    for name, mark in {"list": 'id="list"', "presence": 'id="presence"', "offers": 'id="offers"'}.items():
+    marks = {"list": 'class="side__scroll"', "presence": 'id="presence-menu"', "nothing": 'class="empty"'}
+    for name, mark in marks.items():
         fragment = words_of(desk.get(name))
-        assert mark in page
-        assert mark in fragment
+        assert page.count(mark) == fragment.count(mark) == 1
         assert "<html" not in fragment
+    assert 'id="stage"' in words_of(desk.get("desk"))
 
 
 @pytest.mark.parametrize(

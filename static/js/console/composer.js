@@ -10,6 +10,8 @@ let socket = null;
 let typedAt = 0;
 // What is on its way, by client_msg_id; in the order in which it was written.
 const unsent = new Map();
+// Files that wait for their message, by conversation: the chips of the composer.
+const waitingFiles = new Map();
 
 const field = () => $(".composer__text");
 const form = () => $("#compose");
@@ -28,11 +30,16 @@ export function start(deskSocket) {
   canned.start(insert);
 }
 
+let arranged = null;
+
 // A conversation was shown, or its composer anew (it may have been closed, or passed on, meanwhile).
 export function arrange() {
-  if (!form()) return;
-  const mayWrite = $("#composer").dataset.mayWrite === "true";
+  if (form() === arranged) return;
+  arranged = form();
+  if (!arranged) return;
+  const mayWrite = arranged.dataset.mayWrite === "true";
   setMode(mayWrite ? store.get(`mode.${openConversation()}`, "reply") : "note", { keep: true });
+  $("#files").replaceChildren(...(waitingFiles.get(openConversation()) ?? []));
   drawPending();
 }
 
@@ -88,7 +95,10 @@ function clicked(event) {
     focus();
   }
   if (event.target.closest("#open-canned")) canned.open(field());
-  event.target.closest(".chip__remove")?.closest("[data-attachment]")?.remove();
+  if (event.target.closest(".chip__remove")) {
+    event.target.closest("[data-attachment]").remove();
+    keepFiles(openConversation());
+  }
   const again = event.target.closest("[data-do]");
   if (again) answerFailed(again.dataset.do, again.closest("[data-pending]").dataset.pending);
 }
@@ -120,6 +130,7 @@ function submit(event) {
   };
   unsent.set(message.id, message);
   for (const file of files) file.remove();
+  keepFiles(openConversation());
   clear();
   drawPending();
   deliver(message);
@@ -268,21 +279,36 @@ function dropFiles() {
   });
 }
 
+function keepFiles(conversation) {
+  waitingFiles.set(conversation, [...$("#files").children]);
+}
+
 async function upload(file) {
-  const list = $("#files");
+  const conversation = openConversation();
   const body = new FormData();
   body.append("file", file);
   const headers = { "X-CSRFToken": csrfToken(), "HX-Request": "true" };
   form().setAttribute("aria-busy", "true");
   try {
     const response = await fetch(form().dataset.uploadUrl, { method: "POST", body, headers });
-    if (response.ok) list.insertAdjacentHTML("beforeend", await response.text());
+    if (response.ok) addFile(conversation, await response.text());
     else toast(refusal(response), "danger");
   } catch {
     toast(text("upload_failed"), "danger");
   } finally {
     form()?.removeAttribute("aria-busy");
   }
+}
+
+// Whoever went on to another customer meanwhile finds it when he comes back.
+function addFile(conversation, html) {
+  const holder = document.createElement("template");
+  holder.innerHTML = html.trim();
+  const chip = holder.content.firstElementChild;
+  if (conversation === openConversation() && $("#files")) {
+    $("#files").append(chip);
+    keepFiles(conversation);
+  } else waitingFiles.set(conversation, [...(waitingFiles.get(conversation) ?? []), chip]);
 }
 
 // A refusal of the desk's views carries its words in the header that HTMX would have read.

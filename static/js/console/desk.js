@@ -23,6 +23,7 @@ const TAKE = {
   ack: (frame) => composer.acknowledged(frame.client_msg_id),
   error: (frame) => frame.client_msg_id && composer.failed(frame.client_msg_id, frame.detail),
   typing: (frame) => frame.sender === "customer" && thread.typing(frame),
+  "note.added": (frame) => thread.noted(frame.conversation, frame.note),
   read: (frame) => frame.side === "customer" && thread.readByCustomer(frame.conversation, frame.seq),
   reauth: () => location.reload(),
 };
@@ -54,6 +55,7 @@ function replayed(frame) {
 let bar = null;
 
 socket.addEventListener("lost", () => {
+  document.documentElement.dataset.connected = "no";
   clearTimeout(bar);
   // A blink is nobody's business.
   bar = setTimeout(() => showConnection(text("offline"), false), 1200);
@@ -64,6 +66,7 @@ let wasReadyOnce = false;
 
 function back() {
   clearTimeout(bar);
+  document.documentElement.dataset.connected = "yes";
   const box = $("#connection");
   if (!box.hidden && !box.classList.contains("is-back")) {
     showConnection(text("online"), true);
@@ -136,7 +139,6 @@ function stageSettled() {
   const id = openConversation();
   showPage(id ? "conversation" : "list");
   if (!id) return;
-  composer.arrange();
   thread.opened();
   say($("#main").getAttribute("aria-label"));
   if (matchMedia("(min-width: 48rem)").matches) composer.focus();
@@ -147,7 +149,6 @@ document.body.addEventListener("htmx:afterSettle", (event) => {
   watch();
   stageSettled();
   const target = event.detail.target;
-  if (target?.id === "composer") composer.arrange();
   if (target?.id === "tail") {
     composer.drawPending();
     thread.grown();
@@ -155,6 +156,9 @@ document.body.addEventListener("htmx:afterSettle", (event) => {
   if (target?.id === "dialog-body") openDialog();
   settle();
 });
+
+// At once and not after settling: what somebody types meanwhile belongs to his draft.
+document.body.addEventListener("htmx:afterSwap", () => composer.arrange());
 
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   // Earlier messages grow upwards: what one reads stays where it is.
@@ -183,6 +187,20 @@ function openDialog() {
   if (!dialog.open) dialog.showModal();
   ($("[autofocus]", dialog) ?? $("input:not([disabled]), button", dialog))?.focus();
 }
+
+// The conversation that is open already is only brought to the front.
+document.addEventListener(
+  "click",
+  (event) => {
+    const row = event.target.closest("[data-row]");
+    if (!row || row.dataset.row !== openConversation() || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    showPage("conversation");
+    composer.focus();
+  },
+  true,
+);
 
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-open]");
@@ -250,6 +268,7 @@ thread.start(socket);
 bell.start();
 keys.start();
 showTheme();
+composer.arrange();
 stageSettled();
 settle();
 clocks.start();

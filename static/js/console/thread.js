@@ -11,6 +11,7 @@ let typingTimer = null;
 const toldRead = new Map();
 // The newest seq heard of, by conversation: from messages and pings.
 const newest = new Map();
+const newestNote = new Map();
 
 const box = () => $("#thread");
 const isAtEnd = () => !box() || box().scrollHeight - box().scrollTop - box().clientHeight < NEAR;
@@ -53,7 +54,13 @@ export function grown() {
   if (wasAtEnd) toEnd();
   else $("#to-end").hidden = false;
   const tail = $("#tail");
-  if (tail && (newest.get(openConversation()) ?? 0) > Number(tail.dataset.seq)) htmx.trigger(tail, "desk:behind");
+  const id = openConversation();
+  const isBehind = (newest.get(id) ?? 0) > Number(tail?.dataset.seq) || (newestNote.get(id) ?? 0) > Number(tail?.dataset.note);
+  if (tail && isBehind) htmx.trigger(tail, "desk:behind");
+}
+
+export function noted(conversation, note) {
+  newestNote.set(String(conversation), Math.max(note, newestNote.get(String(conversation)) ?? 0));
 }
 
 export function keepPlace(change) {
@@ -93,7 +100,7 @@ export function markRead() {
   const id = openConversation();
   const seq = Number($("#tail")?.dataset.seq ?? 0);
   if (!id || !seq || document.hidden || !document.hasFocus() || !isAtEnd() || (toldRead.get(id) ?? 0) >= seq) return;
-  if ($("#composer")?.dataset.mayWrite !== "true") return;
+  if ($("#compose")?.dataset.mayWrite !== "true") return;
   toldRead.set(id, seq);
   $(`#row-${id} .count`)?.remove();
   $(`#row-${id}`)?.classList.remove("row-item--unread");
