@@ -143,6 +143,12 @@ def test_refused_item_does_not_hide_the_one_behind_it():
     assert pairs(matcher) == [(1, 1)]
 
 
+def test_item_behind_a_refused_one_waits_for_its_own_step():
+    refused = item(1, waited=25, not_to={1: NOW})
+    matcher = matcher_of(refused, item(2, waited=10), agent(1, skills={"care": 2}), queues=[STEPS])
+    assert (pairs(matcher), pairs(matcher, NOW + 10)) == ([], [(2, 1)])
+
+
 def test_last_agent_is_found_behind_the_head_of_the_lane():
     matcher = matcher_of(item(1, waited=50), item(2, waited=5, last_agent=1), agent(1), queues=[STICKY])
     assert pairs(matcher) == [(2, 1), (1, 1)]
@@ -173,12 +179,17 @@ def test_claim_that_failed_can_be_put_back_while_deciding():
 
 
 def test_queue_may_change_while_deciding():
-    matcher = matcher_of(agent(1, free=4), agent(2, free=4, idle=9), item(1), item(2), item(3))
+    agents = [agent(n, free=0, idle=n, skills={"care": n}) for n in (1, 2)]
+    matcher = matcher_of(*agents, item(1, credit=10), item(2))
+    assert pairs(matcher) == []
+    for one in agents:
+        matcher.put_agent(replace(one, free=4))
     deciding = matcher.decide(NOW)
     assert next(deciding).agent == 2
-    matcher.put_agent(agent(2))
-    matcher.put_queue(replace(CARE, w_idle=-1, units=5, version=2))
-    assert [(d.item, d.agent, d.terms[3].weight) for d in deciding] == [(2, 2, -1), (3, 2, -1)]
+    matcher.put_queue(replace(CARE, steps=(step(0, {"care": 2}),), version=2))
+    assert list(deciding) == []
+    matcher.put_queue(CARE)
+    assert pairs(matcher) == [(2, 1)]
 
 
 def test_time_does_not_run_backwards():
