@@ -14,6 +14,7 @@ const FIRST_POLL_SECONDS = 2;
 const GAP_SECONDS = 2;
 const TYPING_SENT_SECONDS = 3;
 const TYPING_SHOWN_SECONDS = 6;
+const NOTHING = { status: null, agentName: null, readSeq: 0, typingName: null, wait: null, canRate: false, rating: null, isLeftMessage: false, isLoaded: false };
 
 export class ChatClient extends EventTarget {
   #socket = null;
@@ -31,10 +32,6 @@ export class ChatClient extends EventTarget {
 
   get isOnline() {
     return this.#socket?.isOnline ?? false;
-  }
-
-  get hadAgent() {
-    return Boolean(this.agentName) || this.record.hadAgent;
   }
 
   /** What the other side said and nobody here has looked at yet; known across a reload. */
@@ -151,8 +148,7 @@ export class ChatClient extends EventTarget {
     this.record = new Record();
     this.outbox = null;
     this.#typedAt = this.#readSent = 0;
-    Object.assign(this, { conversation: null, status: null, agentName: null, readSeq: 0, typingName: null, wait: null });
-    Object.assign(this, { canRate: false, rating: null, isLeftMessage: false, isLoaded: false });
+    Object.assign(this, { conversation: null, ...NOTHING });
   }
 
   #receive(frame) {

@@ -39,7 +39,7 @@ export class View {
       messages: client.record.messages,
       unsent: client.outbox?.entries ?? [],
       readSeq: client.readSeq,
-      hasAgent: client.hadAgent,
+      hasAgent: client.record.hadAgent,
     });
     this.#drawTyping();
     this.#drawWait();
@@ -132,7 +132,7 @@ export class View {
     const place = position ? fill(position === 1 ? texts.next : texts.position, { n: position }) : "";
     if (state === "active") return [texts.joining, "", true];
     if (isDeserted(this.client)) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
-    if (this.client.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];
+    if (this.client.record.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];
     if (state === "offered") return [texts.calling, texts.keepWriting, true];
     return [place || texts.waiting, texts.keepWriting, true];
   }
