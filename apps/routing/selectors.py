@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Now
 
 from apps.messaging.errors import InboxNotFound
 from apps.messaging.models import Conversation, Inbox
@@ -122,7 +122,11 @@ def with_presence(agents: QuerySet[Agent]) -> QuerySet[Agent]:
         agents.select_related("user", "reason")
         .prefetch_related(current, skills, "user__teams")
         .annotate(
-            active=_held_in(ItemState.ACTIVE), wrapping_up=_held_in(ItemState.WRAP_UP), offered=_live_offers()
+            active=_held_in(ItemState.ACTIVE),
+            wrapping_up=_held_in(ItemState.WRAP_UP),
+            offered=_live_offers(),
+            # The leases were written by the database's clock: they are compared with it.
+            seen_at=Now(),
         )
     )
 
@@ -146,11 +150,11 @@ class Presence:
     since: datetime | None
 
 
-def presence_of(agent: Any, *, now: datetime) -> Presence:
-    """Of an agent from `with_presence`. True at `now`, also when the sweep has not yet seen a lost connection."""
+def presence_of(agent: Any) -> Presence:
+    """Of an agent from `with_presence`, as it was then, also when the sweep has not yet seen a lost connection."""
     state = presence_policy.displayed(
         chosen=agent.chosen,
-        is_connected=agent.present_until is not None and agent.present_until > now,
+        is_connected=agent.present_until is not None and agent.present_until > agent.seen_at,
         is_not_responding=agent.is_not_responding,
         active=agent.active,
         offered=agent.offered,

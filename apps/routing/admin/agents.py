@@ -112,12 +112,12 @@ class AgentAdmin(TellsWhy, ModelAdmin):
 
     @display(description=_("state"), label=COLOURS)
     def state(self, agent: Agent) -> tuple[str, str]:
-        shown = selectors.presence_of(agent, now=clock.now())
+        shown = selectors.presence_of(agent)
         return shown.state, f"{shown.state.label}: {shown.reason}" if shown.reason else str(shown.state.label)
 
     @display(description=_("since"))
     def since(self, agent: Agent) -> str:
-        return ago(selectors.presence_of(agent, now=clock.now()).since)
+        return ago(selectors.presence_of(agent).since)
 
     @display(description=_("units taken"), ordering="load")
     def units(self, agent: Agent) -> str:

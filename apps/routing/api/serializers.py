@@ -130,7 +130,7 @@ class PresenceSerializer(StrictSerializer):
 
     @staticmethod
     def _presence(agent: Agent) -> selectors.Presence:
-        return selectors.presence_of(agent, now=timezone.now())
+        return selectors.presence_of(agent)
 
 
 @extend_schema_serializer(
