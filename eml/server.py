@@ -20,6 +20,8 @@ def build(endpoint: str, *, ready: Callable[[], None], handles_signals: bool = T
         verbosity=0,
         websocket_max_message_size=MAX_FRAME_BYTES,
         websocket_max_frame_size=MAX_FRAME_BYTES,
+        websocket_timeout=-1,  # a desk stays open all day
+        server_name="",
         application_close_timeout=2,
         ready_callable=lambda: _on_listening(server, ready),
     )

@@ -74,9 +74,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def web_server(port: int) -> Iterator[subprocess.Popen]:
-    """One daphne on the services profile, as docker/compose.yml starts it."""
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "eml.asgi:application"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    """One web process on the services profile, as docker/compose.yml starts it."""
+    command = [sys.executable, "manage.py", "serve"]
+    environment = os.environ | {"EML_PORT": str(port), "EML_BASE_URL": f"http://127.0.0.1:{port}"}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
     try:
         _wait_for(port, process)
         yield process
