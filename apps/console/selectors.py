@@ -373,10 +373,16 @@ def dispositions() -> QuerySet[Disposition]:
     return Disposition.objects.filter(is_active=True)
 
 
-def queues_to_pass_on_to(conversation: Conversation, *, now: datetime) -> QuerySet[Queue]:
-    """Every queue: passing on to another department is what this is for. Those of the own team first."""
-    present = Agent.objects.connected(now).filter(
-        user__teams=OuterRef("team"), chosen=Chosen.AVAILABLE, user__is_active=True
+def queues_to_pass_on_to(conversation: Conversation, *, user: User, now: datetime) -> QuerySet[Queue]:
+    """Every queue: passing on to another department is what this is for. Those of the own team first.
+
+    `available` counts who could be rung at once, without the one who asks.
+    """
+    present = (
+        Agent.objects.connected(now)
+        .filter(user__teams=OuterRef("team"), chosen=Chosen.AVAILABLE, user__is_active=True)
+        .filter(is_not_responding=False, load__lte=F("capacity") - OuterRef("units"))
+        .exclude(user=user)
     )
     available = present.order_by().values("user__teams").annotate(n=Count("id", distinct=True)).values("n")
     own = Case(When(team=conversation.team_id, then=0), default=1, output_field=IntegerField())

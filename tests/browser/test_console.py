@@ -332,7 +332,10 @@ def test_connection_loss_heals_without_gap_or_double(ana: Console, place: Place)
     expect(ana.connection_bar).to_contain_text("Connection lost")
     ana.say("three")
     ana.say("four")
-    expect(ana.page.locator("#outbox .msg")).to_have_text([re.compile("three"), re.compile("four")])
+    waits = "Goes as soon as the connection is back"
+    expect(ana.page.locator("#outbox .msg")).to_have_text(
+        [re.compile(f"{n}\\s*{waits}") for n in ("three", "four")]
+    )
     make_message(conversation_of(item), "two")
     ana.page.context.set_offline(False)
     expect(ana.connection_bar).to_be_hidden()
@@ -471,7 +474,7 @@ def test_an_offer_is_a_desktop_notification_when_nobody_looks(place: Place, sign
 
 
 def test_on_a_phone_list_conversation_and_details_are_pages(place: Place, sign_in: Open) -> None:
-    item = hand_to(put_in_line(place.queue), place.agent)
+    hand_to(put_in_line(place.queue), place.agent)
     console = sign_in(place.agent.user, viewport={"width": 390, "height": 844}, has_touch=True).open()
     side, talk, details = (console.page.locator(one) for one in (".desk__side", ".talk", "#details"))
     expect(side).to_be_visible()
@@ -485,11 +488,15 @@ def test_on_a_phone_list_conversation_and_details_are_pages(place: Place, sign_i
     console.page.get_by_label("Back to the list").click()
     expect(side).to_be_visible()
     expect(console.rows.first).to_be_focused()
-    for width in ("list", "conversation", "details"):
-        console.page.evaluate("page => document.querySelector('#desk').dataset.page = page", width)
+    for page in ("list", "conversation", "details"):
+        console.page.evaluate("page => document.querySelector('#desk').dataset.page = page", page)
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert console.page.evaluate(overflow) == 0
-    assert item.conversation_id
+    ring(put_in_line(place.queue), place.agent)
+    card = console.offers.first.bounding_box()
+    assert card["x"] >= 0
+    assert card["x"] + card["width"] <= 390
+    assert card["y"] + card["height"] <= 844
 
 
 def test_earlier_messages_come_without_a_jump(place: Place, sign_in: Open) -> None:

@@ -43,7 +43,7 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
             {
                 "conversation": conversation,
                 "item": selectors.item_of(conversation),
-                "queues": selectors.queues_to_pass_on_to(conversation, now=now),
+                "queues": selectors.queues_to_pass_on_to(conversation, user=request.user, now=now),
                 "colleagues": selectors.colleagues_for(conversation, user=request.user, now=now),
             },
         )

@@ -64,16 +64,25 @@ function setMode(kind, { keep = false } = {}) {
   field().placeholder = field().dataset[`${kind}Placeholder`];
   const draft = store.get(draftKey(), "");
   if (field().value !== draft) field().value = draft;
+  grow();
 }
 
 function typed() {
   store.set(draftKey(), field().value);
+  grow();
   canned.follow(field(), mode());
   const now = Date.now();
   if (mode() === "reply" && field().value && now - typedAt > TYPING_SECONDS * 1000) {
     typedAt = now;
     socket.send({ type: "typing", conversation: Number(openConversation()) });
   }
+}
+
+// Browsers that do not size a field by its content yet are helped.
+function grow() {
+  if (CSS.supports("field-sizing", "content")) return;
+  field().style.height = "auto";
+  field().style.height = `${field().scrollHeight + 2}px`;
 }
 
 function pressed(event) {
@@ -138,6 +147,7 @@ function submit(event) {
 
 function clear() {
   field().value = "";
+  grow();
   store.set(draftKey(), null);
 }
 
@@ -173,7 +183,8 @@ async function deliverByForm(message) {
   for (const id of message.attachments) fields.append("attachments", id);
   const response = await post(message.url, fields);
   if (response?.ok) acknowledged(message.id);
-  else failed(message.id);
+  else if (!response && !socket.isReady) waits(message);
+  else failed(message.id, response ? refusal(response, text("failed")) : "");
 }
 
 async function post(url, fields) {
@@ -194,6 +205,12 @@ export function acknowledged(id) {
   else unsent.delete(id);
 }
 
+// Nothing is wrong with it: it goes as soon as the connection is back.
+function waits(message) {
+  message.isWaiting = true;
+  drawPending();
+}
+
 export function failed(id, detail = "") {
   const message = unsent.get(id);
   if (!message) return;
@@ -207,7 +224,7 @@ export function failed(id, detail = "") {
 export function resend() {
   for (const message of unsent.values()) {
     if (message.isStored || message.detail) continue;
-    message.isFailed = false;
+    message.isFailed = message.isWaiting = false;
     deliver(message);
   }
   drawPending();
@@ -241,7 +258,9 @@ function bubble(message) {
   item.dataset.pending = message.id;
   $(".msg__bubble", item).textContent = [message.body, ...message.names.map((name) => `📎 ${name}`)].filter(Boolean).join("\n");
   item.classList.toggle("msg--failed", message.isFailed);
-  $(".msg__state", item).textContent = message.isFailed ? message.detail || text("failed") : text("sending");
+  $(".msg__state", item).textContent = message.isFailed
+    ? message.detail || text("failed")
+    : text(message.isWaiting ? "waiting" : "sending");
   for (const button of $$("[data-do]", item)) button.hidden = !message.isFailed;
   return item;
 }
@@ -292,7 +311,7 @@ async function upload(file) {
   try {
     const response = await fetch(form().dataset.uploadUrl, { method: "POST", body, headers });
     if (response.ok) addFile(conversation, await response.text());
-    else toast(refusal(response), "danger");
+    else toast(refusal(response, text("upload_failed")), "danger");
   } catch {
     toast(text("upload_failed"), "danger");
   } finally {
@@ -312,10 +331,10 @@ function addFile(conversation, html) {
 }
 
 // A refusal of the desk's views carries its words in the header that HTMX would have read.
-function refusal(response) {
+function refusal(response, otherwise) {
   try {
     return JSON.parse(response.headers.get("HX-Trigger"))["desk:toast"].text;
   } catch {
-    return text("upload_failed");
+    return otherwise;
   }
 }
