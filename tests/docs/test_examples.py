@@ -21,8 +21,9 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the exampl
 
 
 @pytest.fixture(autouse=True)
-def quick_passwords(settings) -> None:
-    """The demo's five passwords need not be safe here."""
+def as_in_the_demo(settings) -> None:
+    """Without second factors on either profile; and five passwords need not be safe here."""
+    settings.REQUIRE_MFA = False
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
