@@ -5,8 +5,10 @@ Everything about one agent is written under the lock of his row. Several agents 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Value
@@ -19,7 +21,7 @@ from apps.users.models import User
 from .. import errors, presence_policy
 from ..choices import Chosen, ItemState, State
 from ..events import PresenceChanged
-from ..models import Agent, NotReadyReason, PresenceInterval
+from ..models import Agent, Item, NotReadyReason, Offer, PresenceInterval
 
 # Three missed heartbeats: a dead laptop is noticed within half a minute.
 LEASE = timedelta(seconds=30)
@@ -128,32 +130,28 @@ def renew_leases(user_ids: Iterable[int], *, now: datetime) -> int:
         return len(rows)
 
 
-def reserve(agent: Agent, *, units: int, now: datetime) -> bool:
-    """Take units of a locked agent's capacity if he has them, is there and takes work; the row count decides.
-
-    His idle time begins anew, so that the next one goes to somebody else.
-    """
-    there = Agent.objects.filter(
-        id=agent.pk,
-        load__lte=F("capacity") - units,
-        chosen=Chosen.AVAILABLE,
-        is_not_responding=False,
-        present_until__gt=now,
-        user__is_active=True,
+def takes_work(agent: Agent, *, units: int, now: datetime) -> bool:
+    """Whether a locked agent is there, takes work and has the room. His user is looked at by whoever asks."""
+    return (
+        agent.chosen == Chosen.AVAILABLE
+        and not agent.is_not_responding
+        and is_connected(agent, now=now)
+        and agent.load + units <= agent.capacity
     )
-    return _take(agent, there.update(load=F("load") + units, free_since=now))
+
+
+def save_loads(agents: Collection[Agent]) -> None:
+    """Store the loads of locked agents, and since when they are free: one statement. The database checks the bounds."""
+    Agent.objects.bulk_update(agents, ["load", "free_since"])
 
 
 def burden(agent: Agent, *, units: int, now: datetime) -> bool:
     """Take units of a locked agent's capacity without asking whether he wants them; False when he has no room."""
     has_room = Agent.objects.filter(id=agent.pk, load__lte=F("capacity") - units)
-    return _take(agent, has_room.update(load=F("load") + units, free_since=now))
-
-
-def _take(agent: Agent, changed_rows: int) -> bool:
-    if changed_rows:
-        agent.refresh_from_db(fields=["load", "free_since"])
-    return bool(changed_rows)
+    if not has_room.update(load=F("load") + units, free_since=now):
+        return False
+    agent.refresh_from_db(fields=["load", "free_since"])
+    return True
 
 
 def give_back(agent: Agent, *, units: int, now: datetime) -> None:
@@ -169,15 +167,25 @@ def is_connected(agent: Agent, *, now: datetime) -> bool:
 
 
 def state_of(agent: Agent, *, now: datetime) -> State:
-    items = list(agent.items.held().values_list("state", flat=True))
-    return presence_policy.displayed(
-        chosen=agent.chosen,
-        is_connected=is_connected(agent, now=now),
-        is_not_responding=agent.is_not_responding,
-        active=items.count(ItemState.ACTIVE),
-        offered=agent.offers.live().count(),
-        wrapping_up=items.count(ItemState.WRAP_UP),
-    )
+    return _states([agent], now=now)[agent.pk]
+
+
+def _states(agents: Collection[Agent], *, now: datetime) -> dict[int, State]:
+    """What is displayed of each (agent id → state), in two queries."""
+    ids = [agent.pk for agent in agents]
+    held = Counter(Item.objects.held().filter(agent__in=ids).values_list("agent", "state"))
+    offered = Counter(Offer.objects.live().filter(agent__in=ids).values_list("agent", flat=True))
+    return {
+        agent.pk: presence_policy.displayed(
+            chosen=agent.chosen,
+            is_connected=is_connected(agent, now=now),
+            is_not_responding=agent.is_not_responding,
+            active=held[agent.pk, ItemState.ACTIVE],
+            offered=offered[agent.pk],
+            wrapping_up=held[agent.pk, ItemState.WRAP_UP],
+        )
+        for agent in agents
+    }
 
 
 def restate(agent: Agent, *, now: datetime, by: Actor, has_chosen: bool = False) -> None:
@@ -186,29 +194,64 @@ def restate(agent: Agent, *, now: datetime, by: Actor, has_chosen: bool = False)
     `has_chosen`: he says something else about himself now. Screens and router must know, also when the displayed
     state stays the same (on contact before and after).
     """
-    state = state_of(agent, now=now)
-    reason = agent.reason.name if agent.reason and state == State.NOT_READY else ""
-    current = PresenceInterval.objects.filter(agent=agent, ended_at=None).first()
-    is_same = current is not None and (current.state, current.reason) == (state, reason)
-    if not is_same:
-        _begin_interval(agent, current, state=state, reason=reason, now=now)
-    if has_chosen or not is_same:
-        fact = PresenceChanged(
-            agent=agent.pk, user=agent.user_id, state=str(state), reason=reason, chosen=str(agent.chosen)
-        )
-        events.record(fact, stream=agent.stream, actor=by)
+    restate_all([agent], now=now, by=by, has_chosen=has_chosen)
 
 
-def _begin_interval(
-    agent: Agent, current: PresenceInterval | None, *, state: State, reason: str, now: datetime
-) -> None:
+def restate_all(agents: Collection[Agent], *, now: datetime, by: Actor, has_chosen: bool = False) -> None:
+    """`restate` for many locked agents, in a constant number of statements unless an interval lasted no time."""
+    states = _states(agents, now=now)
+    open_now = PresenceInterval.objects.filter(agent__in=[agent.pk for agent in agents], ended_at=None)
+    current = {interval.agent_id: interval for interval in open_now}
+    entries, changes = [], []
+    for agent in agents:
+        state, interval = states[agent.pk], current.get(agent.pk)
+        reason = agent.reason.name if state == State.NOT_READY and agent.reason else ""
+        is_same = interval is not None and (interval.state, interval.reason) == (state, reason)
+        if not is_same:
+            changes.append(_Change(agent.pk, interval, state, reason))
+        if has_chosen or not is_same:
+            fact = PresenceChanged(
+                agent=agent.pk, user=agent.user_id, state=str(state), reason=reason, chosen=str(agent.chosen)
+            )
+            entries.append(events.Entry(fact, agent.stream, by.actor_ref))
+    _begin_intervals(changes, now=now)
+    if entries:
+        events.record_many(entries)
+
+
+class _Change(NamedTuple):
+    """An agent's state is another from now on; `before` is his interval until now."""
+
+    agent_id: int
+    before: PresenceInterval | None
+    state: State
+    reason: str
+
+
+def _begin_intervals(changes: list[_Change], *, now: datetime) -> None:
     """Intervals meet without gap or overlap, also when `now` was read before waiting for the lock."""
-    started_at = max(now, current.started_at) if current else now
-    if current and current.started_at == started_at:
-        current.delete()  # it lasted no time at all
-        before = PresenceInterval.objects.filter(agent=agent, ended_at=started_at, state=state, reason=reason)
-        if before.update(ended_at=None):
-            return
-    elif current:
-        PresenceInterval.objects.filter(pk=current.pk).update(ended_at=started_at)
-    PresenceInterval.objects.create(agent=agent, state=state, reason=reason, started_at=started_at)
+    ending, beginning = [], []
+    for change in changes:
+        before = change.before
+        started_at = max(now, before.started_at) if before else now
+        if before and before.started_at == started_at:
+            before.delete()  # it lasted no time at all
+            if _reopened(change, ended_at=started_at):
+                continue
+        elif before:
+            before.ended_at = started_at
+            ending.append(before)
+        interval = PresenceInterval(
+            agent_id=change.agent_id, state=change.state, reason=change.reason, started_at=started_at
+        )
+        beginning.append(interval)
+    PresenceInterval.objects.bulk_update(ending, ["ended_at"])
+    PresenceInterval.objects.bulk_create(beginning)
+
+
+def _reopened(change: _Change, *, ended_at: datetime) -> bool:
+    """Whether the interval before goes on, as if nothing had happened."""
+    same = PresenceInterval.objects.filter(
+        agent=change.agent_id, ended_at=ended_at, state=change.state, reason=change.reason
+    )
+    return bool(same.update(ended_at=None))

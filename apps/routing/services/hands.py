@@ -37,8 +37,7 @@ class Held:
         return self.agents[self.item.agent_id] if self.item.agent_id and self.item.state in HELD else None
 
     def restate(self, *, now: datetime, by: Actor) -> None:
-        for agent in self.agents.values():
-            agents.restate(agent, now=now, by=by)
+        agents.restate_all(list(self.agents.values()), now=now, by=by)
 
 
 class _Moved(Exception):

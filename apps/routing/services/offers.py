@@ -7,7 +7,10 @@ the moment it is made, so accepting adds nothing.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F
@@ -32,43 +35,83 @@ logger = logging.getLogger(__name__)
 BATCH = 200
 
 
-def make(
-    item: Item, *, agent: Agent, now: datetime, decision: Decision | None = None, by: Actor = SYSTEM
-) -> Offer | None:
+class Wish(NamedTuple):
+    """An offer to be made: of an item as it was seen, to a locked agent."""
+
+    item: Item
+    agent: Agent
+    decision: Decision | None = None
+
+
+def make(item: Item, *, agent: Agent, now: datetime, by: Actor = SYSTEM) -> Offer | None:
     """Ring an agent for a waiting item and reserve his units; None when either is not to be had any more.
 
     The caller holds the agent's lock. `item.epoch` is the number the caller saw: if it changed, he is too late.
     """
-    units, idle_since = item.queue.units, agent.free_since
+    made = make_many([Wish(item, agent)], now=now, by=by)
+    return made[0] if made else None
+
+
+def make_many(wishes: Sequence[Wish], *, now: datetime, by: Actor = SYSTEM) -> list[Offer]:
+    """`make` for many, in a constant number of statements per queue: locks are held for a moment only.
+
+    Wishes that cannot be fulfilled (any more) are left out. The caller holds the locks of all agents named.
+    """
     with transaction.atomic():
-        if not agents.reserve(agent, units=units, now=now):
-            return None
-        taken = Item.objects.filter(id=item.pk, state=ItemState.WAITING, epoch=item.epoch).update(
-            state=ItemState.OFFERED, epoch=F("epoch") + 1, units=units
+        possible = _fulfil(wishes, now=now)
+        if not possible:
+            return []
+        agents.save_loads({wish.agent.pk: wish.agent for wish in possible}.values())
+        _mark_offered([wish.item for wish in possible])
+        offers = _store(possible, now=now)
+        events.record_many(_entry(OfferMade, offer, agent=offer.agent, by=by) for offer in offers)
+        agents.restate_all(list({wish.agent.pk: wish.agent for wish in possible}.values()), now=now, by=by)
+        return offers
+
+
+def _fulfil(wishes: Sequence[Wish], *, now: datetime) -> list[Wish]:
+    """Those whose item still waits as it was seen and whose agent takes it; units are reserved in the agents' rows.
+
+    Idle time begins anew with each offer, so that the next one goes to somebody else.
+    """
+    active = User.objects.filter(agent__in={wish.agent.pk for wish in wishes}, is_active=True)
+    active_ids = set(active.values_list("id", flat=True))
+    waiting = Item.objects.waiting().filter(id__in={wish.item.pk for wish in wishes}).order_by("id")
+    epochs = dict(waiting.select_for_update(no_key=True).values_list("id", "epoch"))
+    possible = []
+    for wish in wishes:
+        agent, units = wish.agent, wish.item.queue.units
+        is_there = agent.user_id in active_ids and agents.takes_work(agent, units=units, now=now)
+        if is_there and epochs.pop(wish.item.pk, None) == wish.item.epoch:
+            agent.load, agent.free_since = agent.load + units, now
+            possible.append(wish)
+    return possible
+
+
+def _mark_offered(items: list[Item]) -> None:
+    by_units: dict[int, list[int]] = defaultdict(list)
+    for item in items:
+        by_units[item.queue.units].append(item.pk)
+    for units, ids in by_units.items():
+        taken = Item.objects.filter(id__in=ids)
+        taken.update(state=ItemState.OFFERED, epoch=F("epoch") + 1, units=units)
+
+
+def _store(wishes: list[Wish], *, now: datetime) -> list[Offer]:
+    Decision.objects.bulk_create([wish.decision for wish in wishes if wish.decision])
+    rows = (
+        Offer(
+            item=wish.item,
+            agent=wish.agent,
+            decision=wish.decision,
+            epoch=wish.item.epoch + 1,
+            units=wish.item.queue.units,
+            offered_at=now,
+            expires_at=now + timedelta(seconds=wish.item.queue.offer_seconds),
         )
-        if not taken:
-            # As if nothing had been tried: he stays idle since when he was.
-            Agent.objects.filter(id=agent.pk).update(load=F("load") - units, free_since=idle_since)
-            agent.refresh_from_db(fields=["load", "free_since"])
-            return None
-        offer = _store(item, agent=agent, units=units, decision=decision, now=now)
-        _record(OfferMade, offer, agent=agent, by=by)
-        agents.restate(agent, now=now, by=by)
-        return offer
-
-
-def _store(item: Item, *, agent: Agent, units: int, decision: Decision | None, now: datetime) -> Offer:
-    if decision is not None:
-        decision.save()
-    return Offer.objects.create(
-        item=item,
-        agent=agent,
-        decision=decision,
-        epoch=item.epoch + 1,
-        units=units,
-        offered_at=now,
-        expires_at=now + timedelta(seconds=item.queue.offer_seconds),
+        for wish in wishes
     )
+    return Offer.objects.bulk_create(rows)
 
 
 def accept(offer_id: int, *, by: User, now: datetime, epoch: int | None = None) -> Offer:
@@ -198,6 +241,10 @@ def _too_late(offer: Offer) -> EMLError:
 
 
 def _record(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> None:
+    events.record_many([_entry(fact, offer, agent=agent, by=by, **extra)])
+
+
+def _entry(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> events.Entry:
     conversation_id = offer.item.conversation_id
     ids = {"conversation": conversation_id, "offer": offer.pk, "agent": agent.pk, "user": agent.user_id}
-    events.record(fact(**ids, **extra), stream=stream(conversation_id), actor=by)
+    return events.Entry(fact(**ids, **extra), stream(conversation_id), by.actor_ref)

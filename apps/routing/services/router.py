@@ -35,13 +35,12 @@ def take_turn() -> None:
 
 
 def _commit(seen: world.World, decisions: list[policy.Decision], *, now: datetime) -> int:
-    locked = agents.lock_many({decision.agent for decision in decisions})
     explainer = explain.Explainer(seen.now, seen.queues, seen.items, seen.agents)
-    made = 0
-    for decision in decisions:
-        row = _as_row(seen.rows[decision.item], explainer.explain(decision), now=now)
-        made += offers.make(row.item, agent=locked[decision.agent], now=now, decision=row) is not None
-    return made
+    rows = [_as_row(seen.rows[decision.item], explainer.explain(decision), now=now) for decision in decisions]
+    # Locked after all thinking is done: somebody may be waiting to accept.
+    locked = agents.lock_many({decision.agent for decision in decisions})
+    wishes = [offers.Wish(row.item, locked[row.agent_id], row) for row in rows]
+    return len(offers.make_many(wishes, now=now))
 
 
 def _as_row(item: Item, why: explain.Explanation, *, now: datetime) -> Decision:
