@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from PIL import Image
 
-from apps.console import selectors
+from apps.console.selectors import talk as talk_selectors
 from apps.messaging.models import Attachment, CannedReply, Disposition, Message, Note, Tag
 from apps.messaging.services import conversations, notes
 from apps.routing.choices import Chosen, ItemState
@@ -76,7 +76,7 @@ def test_the_tail_fetches_only_what_is_new(desk, talk, ana) -> None:
 
 
 def test_parts_together_show_each_line_once(desk, talk, ana, monkeypatch) -> None:
-    monkeypatch.setattr(selectors, "THREAD_PAGE", 4)
+    monkeypatch.setattr(talk_selectors, "THREAD_PAGE", 4)
     for number in range(11):
         make_message(talk, f"Message {number}")
         notes.add(talk, body=f"Note {number}", by=ana.user, now=timezone.now())

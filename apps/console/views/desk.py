@@ -14,7 +14,8 @@ from apps.routing.choices import Chosen
 from apps.routing.services import agents
 from apps.routing.services import offers as offer_life
 
-from .. import forms, selectors
+from .. import forms
+from ..selectors import desk as desk_selectors
 from . import fragments
 from .door import DeskRequest, agents_only, back_to, changed, fragment, pushed
 
@@ -39,10 +40,12 @@ def conversations(request: DeskRequest) -> HttpResponse:
 
 @agents_only("GET")
 def team(request: DeskRequest) -> HttpResponse:
-    if not selectors.may_supervise(request.user):
+    if not desk_selectors.may_supervise(request.user):
         raise Forbidden
-    people = selectors.team_agents(request.user, now=timezone.now())
-    return fragment(request, "team", {"rows": selectors.team_conversations(request.user), "people": people})
+    people = desk_selectors.team_agents(request.user, now=timezone.now())
+    return fragment(
+        request, "team", {"rows": desk_selectors.team_conversations(request.user), "people": people}
+    )
 
 
 @agents_only("GET", "POST")
@@ -85,7 +88,7 @@ def decline(request: DeskRequest, pk: int) -> HttpResponse:
 def sign_out(request: DeskRequest) -> HttpResponse:
     """GET asks once more, and says what becomes of open conversations; POST leaves."""
     if request.method == "GET":
-        held = selectors.conversations_of(request.user)
+        held = desk_selectors.conversations_of(request.user)
         return fragment(request, "sign_out", {"held": held})
     agents.choose(request.user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=request.user)
     logout(request)

@@ -18,7 +18,8 @@ from apps.messaging.models import Conversation
 from apps.users.choices import Role
 from apps.users.models import User
 
-from .. import selectors
+from ..selectors import desk as desk_selectors
+from ..selectors import talk as talk_selectors
 
 View = Callable[..., HttpResponse]
 
@@ -87,7 +88,7 @@ def back_to(request: DeskRequest, name: str, *args: Any) -> HttpResponse | None:
 
 
 def get_visible(request: DeskRequest, pk: int) -> Conversation:
-    found = selectors.get_conversation(request.user, pk)
+    found = talk_selectors.get_conversation(request.user, pk)
     if found is None:
         raise ConversationNotFound
     return found
@@ -96,7 +97,7 @@ def get_visible(request: DeskRequest, pk: int) -> Conversation:
 def get_own(request: DeskRequest, pk: int) -> Conversation:
     """One he may act on: his, or any of his teams' for a supervisor."""
     conversation = get_visible(request, pk)
-    if conversation.agent_id != request.user.pk and not selectors.may_supervise(request.user):
+    if conversation.agent_id != request.user.pk and not desk_selectors.may_supervise(request.user):
         raise NotYourConversation
     return conversation
 

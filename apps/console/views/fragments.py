@@ -12,7 +12,10 @@ from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
 from apps.routing.choices import ItemState
 
-from .. import selectors, texts
+from .. import texts
+from ..selectors import desk as desk_selectors
+from ..selectors import presence as presence_selectors
+from ..selectors import talk as talk_selectors
 from .door import DeskRequest, fragment, get_visible
 
 Context = dict[str, Any]
@@ -22,7 +25,7 @@ def whole_page(
     request: DeskRequest, context: Context, conversation: Conversation | None = None
 ) -> HttpResponse:
     own = list_context(request) | line_context(request) | presence_context(request) | offers_context(request)
-    shown = {"conversation": conversation, "may_supervise": selectors.may_supervise(request.user)}
+    shown = {"conversation": conversation, "may_supervise": desk_selectors.may_supervise(request.user)}
     return render(request, "console/desk.html", own | shown | {"texts": texts.for_scripts()} | context)
 
 
@@ -37,38 +40,38 @@ def empty(request: DeskRequest) -> HttpResponse:
 
 
 def nothing_context(request: DeskRequest) -> Context:
-    held = selectors.conversations_of(request.user).count()
+    held = desk_selectors.conversations_of(request.user).count()
     return presence_context(request) | line_context(request) | {"held": held}
 
 
 def list_context(request: DeskRequest) -> Context:
-    rows: list[Any] = list(selectors.conversations_of(request.user))
+    rows: list[Any] = list(desk_selectors.conversations_of(request.user))
     return {
         "rows": rows,
         "held": len(rows),
-        "wrap_ups": selectors.wrap_ups_of(request.user),
+        "wrap_ups": desk_selectors.wrap_ups_of(request.user),
         "unread": sum(row.unread for row in rows),
     }
 
 
 def line_context(request: DeskRequest) -> Context:
-    return {"line": selectors.line_seen_by(request.user)}
+    return {"line": desk_selectors.line_seen_by(request.user)}
 
 
 def presence_context(request: DeskRequest) -> Context:
     now = timezone.now()
-    found = selectors.presence_of(request.user, now=now)
-    return {"presence": found, "reasons": selectors.not_ready_reasons(), "server_now": now}
+    found = presence_selectors.presence_of(request.user, now=now)
+    return {"presence": found, "reasons": presence_selectors.not_ready_reasons(), "server_now": now}
 
 
 def offers_context(request: DeskRequest) -> Context:
-    return {"offers": selectors.offers_ringing_at(request.user, now=timezone.now())}
+    return {"offers": desk_selectors.offers_ringing_at(request.user, now=timezone.now())}
 
 
 def head_context(request: DeskRequest, conversation: Conversation) -> Context:
-    item = selectors.item_of(conversation)
+    item = talk_selectors.item_of(conversation)
     is_mine = conversation.agent_id == request.user.pk
-    supervises = selectors.may_supervise(request.user)
+    supervises = desk_selectors.may_supervise(request.user)
     wraps_up = item is not None and item.state == ItemState.WRAP_UP and is_mine
     return {
         "conversation": conversation,
@@ -84,9 +87,9 @@ def head_context(request: DeskRequest, conversation: Conversation) -> Context:
 
 
 def details_context(request: DeskRequest, conversation: Conversation) -> Context:
-    shown = {"details": selectors.details_of(conversation, user=request.user)}
+    shown = {"details": talk_selectors.details_of(conversation, user=request.user)}
     return head_context(request, conversation) | shown
 
 
 def stage_context(request: DeskRequest, conversation: Conversation) -> Context:
-    return details_context(request, conversation) | {"part": selectors.newest_part(conversation)}
+    return details_context(request, conversation) | {"part": talk_selectors.newest_part(conversation)}

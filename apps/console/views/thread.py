@@ -16,7 +16,8 @@ from apps.messaging.services import attachments, conversations, rights
 from apps.messaging.services import messages as sending
 from apps.messaging.services import notes as note_taking
 
-from .. import forms, selectors
+from .. import forms
+from ..selectors import talk as talk_selectors
 from .door import DeskRequest, agents_only, back_to, fragment, get_visible
 
 
@@ -30,7 +31,7 @@ def messages(request: DeskRequest, pk: int) -> HttpResponse:
         return back_to(request, "console:conversation", pk) or _news(request, pk, data)
     before = request.GET.get("before", "")
     if before.isdecimal():
-        part = selectors.part_before(conversation, before_seq=int(before[:9]))
+        part = talk_selectors.part_before(conversation, before_seq=int(before[:9]))
         return fragment(request, "part", {"conversation": conversation, "part": part})
     return _news(request, pk, forms.cleaned(forms.AfterForm(request.GET)))
 
@@ -49,7 +50,7 @@ def _draft(request: DeskRequest, pk: int, data: dict) -> sending.Draft:
 
 def _news(request: DeskRequest, pk: int, data: dict) -> HttpResponse:
     conversation = get_visible(request, pk)
-    part = selectors.part_after(conversation, seq=data["after"] or 0, note=data["note"] or 0)
+    part = talk_selectors.part_after(conversation, seq=data["after"] or 0, note=data["note"] or 0)
     return fragment(request, "news", {"conversation": conversation, "part": part})
 
 
@@ -98,7 +99,7 @@ def upload(request: DeskRequest, pk: int) -> HttpResponse:
 
 @agents_only("GET")
 def download(request: DeskRequest, pk: UUID) -> HttpResponse:
-    file = selectors.get_file(request.user, pk)
+    file = talk_selectors.get_file(request.user, pk)
     if file is None:
         raise NotFound
     return downloads.response(file)

@@ -11,7 +11,8 @@ from apps.messaging.models import Tag
 from apps.messaging.services import conversations, rights
 from apps.routing.services import work
 
-from .. import forms, selectors
+from .. import forms
+from ..selectors import talk as talk_selectors
 from . import fragments
 from .door import DeskRequest, agents_only, back_to, changed, fragment, get_own, pushed, told
 
@@ -42,9 +43,9 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
             "transfer",
             {
                 "conversation": conversation,
-                "item": selectors.item_of(conversation),
-                "queues": selectors.queues_to_pass_on_to(conversation, user=request.user, now=now),
-                "colleagues": selectors.colleagues_for(conversation, user=request.user, now=now),
+                "item": talk_selectors.item_of(conversation),
+                "queues": talk_selectors.queues_to_pass_on_to(conversation, user=request.user, now=now),
+                "colleagues": talk_selectors.colleagues_for(conversation, user=request.user, now=now),
             },
         )
     to = _pass_on(request, pk)
@@ -68,7 +69,7 @@ def _pass_on(request: DeskRequest, pk: int) -> str:
 def close(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_own(request, pk)
     if request.method == "GET":
-        shown = {"conversation": conversation, "dispositions": selectors.dispositions()}
+        shown = {"conversation": conversation, "dispositions": talk_selectors.dispositions()}
         return fragment(request, "close", shown)
     data = forms.cleaned(forms.CloseForm(request.POST))
     conversations.close(pk, by=request.user, now=timezone.now(), disposition=data["disposition"])

@@ -1,4 +1,4 @@
-"""What the desk shows: read-only, scoped to who asks, and the same number of queries however much there is."""
+"""One conversation: its thread, what is known about the customer, what can be done with it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from django.db.models import (
     Count,
     F,
     IntegerField,
-    Min,
     OuterRef,
-    Prefetch,
     Q,
     QuerySet,
     Subquery,
@@ -27,182 +25,20 @@ from django.utils import timezone
 
 from apps.core.models import Event
 from apps.messaging import selectors as messaging
-from apps.messaging.choices import Sender, Status
 from apps.messaging.models import Attachment, Conversation, Disposition, Message, Note, Tag, stream
 from apps.routing import selectors as routing
-from apps.routing.choices import Chosen, ItemState, State
-from apps.routing.models import Agent, Decision, Item, NotReadyReason, PresenceInterval, Queue
-from apps.users.choices import Role
+from apps.routing.choices import Chosen, ItemState
+from apps.routing.models import Agent, Decision, Item, Queue
 from apps.users.models import ContactPoint, User
 
-from . import thread, timeline, why
+from .. import thread, timeline, why
+from . import presence
+from .presence import Presence
 
 # A page of the thread; "show earlier" brings the next one.
 THREAD_PAGE = 100
 EARLIER_SHOWN = 5
 TIMELINE_SHOWN = 60
-TEAM_SHOWN = 50
-
-
-# My conversations
-
-
-def conversations_of(user: User) -> QuerySet[Conversation]:
-    """Those in his hands, in the order in which he got them: a list that jumps while one works is no help."""
-    mine = messaging.conversations_visible_to(user).filter(agent=user, status=Status.ACTIVE)
-    return with_desk_figures(mine).order_by("assigned_at", "id")
-
-
-def with_desk_figures(conversations: QuerySet[Conversation]) -> QuerySet[Conversation]:
-    """Adds `unread`, `waiting_since` (the customer's first unanswered message) and `last_words`, `last_speaker`."""
-    here = Message.objects.filter(conversation=OuterRef("pk"))
-    last_answer = here.filter(sender=Sender.AGENT).order_by("-seq").values("seq")[:1]
-    unanswered = here.filter(sender=Sender.CUSTOMER, seq__gt=OuterRef("answered_seq")).order_by("seq")
-    unread = here.filter(sender=Sender.CUSTOMER, seq__gt=OuterRef("agent_read_seq")).order_by()
-    spoken = here.exclude(sender=Sender.SYSTEM).order_by("-seq")
-    return (
-        conversations.select_related("customer", "inbox", "agent", "item__queue")
-        .annotate(answered_seq=Coalesce(Subquery(last_answer), 0))
-        .annotate(
-            waiting_since=Subquery(unanswered.values("at")[:1]),
-            unread=Coalesce(Subquery(unread.values("conversation").annotate(n=Count("*")).values("n")), 0),
-            last_words=Subquery(spoken.values("body")[:1]),
-            last_speaker=Subquery(spoken.values("sender")[:1]),
-        )
-    )
-
-
-def wrap_ups_of(user: User) -> QuerySet[Item]:
-    wrapping = Item.objects.filter(agent__user=user, state=ItemState.WRAP_UP)
-    return wrapping.select_related("conversation__customer", "queue").order_by("wrap_until")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
-    """What waits in the queues somebody may see."""
-
-    waiting: int
-    longest_since: datetime | None
-
-
-def line_seen_by(user: User) -> Line:
-    waiting = Item.objects.filter(
-        state__in=[ItemState.WAITING, ItemState.OFFERED], queue__in=routing.queues_visible_to(user)
-    )
-    figures = waiting.aggregate(waiting=Count("id"), longest_since=Min("at"))
-    return Line(**figures)
-
-
-# The team, for supervisors
-
-
-def team_conversations(user: User) -> QuerySet[Conversation]:
-    """What waits or is with somebody else: who waits longest first."""
-    others = messaging.conversations_visible_to(user).open().exclude(agent=user)
-    return with_desk_figures(others).order_by(F("waiting_since").asc(nulls_last=True), "id")[:TEAM_SHOWN]
-
-
-def team_agents(user: User, *, now: datetime) -> list[Presence]:
-    agents = routing.agents_visible_to(user).exclude(user=user).filter(user__is_active=True)
-    signed_in = agents.exclude(chosen=Chosen.SIGNED_OUT)
-    return [_presence(agent, now=now) for agent in _with_interval(signed_in).order_by("user__name")]
-
-
-# Presence
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Presence:
-    """The state to show, since when, and what is chosen for afterwards."""
-
-    state: State
-    reason: str
-    since: datetime | None
-    chosen: str
-    chosen_reason: str
-    load: int
-    capacity: int
-    agent: Agent | None = None
-    # Only told where somebody is looked for: has room for the contact in question.
-    may_be_rung: bool = False
-
-    @property
-    def label(self) -> str:
-        return self.reason if self.state == State.NOT_READY and self.reason else str(self.state.label)
-
-    @property
-    def is_not_responding(self) -> bool:
-        """Also while he talks to others: nothing new is offered to him."""
-        return self.agent is not None and self.agent.is_not_responding and self.chosen == Chosen.AVAILABLE
-
-    @property
-    def is_available(self) -> bool:
-        return self.chosen == Chosen.AVAILABLE and not self.is_not_responding
-
-    def has_room_for(self, units: int) -> bool:
-        return self.is_available and self.capacity - self.load >= units
-
-    @property
-    def comes_next(self) -> str:
-        """What he chose while still at work: "Lunch" after this contact."""
-        at_work = self.state in (State.ON_CONTACT, State.OFFERED, State.WRAP_UP)
-        return self.chosen_reason if at_work and self.chosen == Chosen.NOT_READY else ""
-
-
-def presence_of(user: User, *, now: datetime) -> Presence:
-    agent = _with_interval(Agent.objects.filter(user=user)).first()
-    if agent is None:
-        return Presence(State.SIGNED_OUT, "", None, Chosen.SIGNED_OUT, "", 0, 0)
-    return _presence(agent, now=now)
-
-
-def _with_interval(agents: QuerySet[Agent]) -> QuerySet[Agent]:
-    current = Prefetch("intervals", PresenceInterval.objects.filter(ended_at=None), to_attr="current")
-    return agents.select_related("user", "reason").prefetch_related(current)
-
-
-def _presence(agent: Any, *, now: datetime) -> Presence:
-    interval = agent.current[0] if agent.current else None
-    state = State(interval.state) if interval else State.SIGNED_OUT
-    if agent.chosen != Chosen.SIGNED_OUT and (agent.present_until is None or agent.present_until <= now):
-        # The sweep will write it down in a moment.
-        state = State.DISCONNECTED
-    reason = agent.reason.name if agent.reason else ""
-    return Presence(
-        state=state,
-        reason=interval.reason if interval else "",
-        since=interval.started_at if interval else None,
-        chosen=agent.chosen,
-        chosen_reason=reason,
-        load=agent.load,
-        capacity=agent.capacity,
-        agent=agent,
-    )
-
-
-def not_ready_reasons() -> QuerySet[NotReadyReason]:
-    return NotReadyReason.objects.filter(is_active=True)
-
-
-# Offers
-
-
-def offers_ringing_at(user: User, *, now: datetime) -> list[Any]:
-    """Live offers with `last_words`, `why` and `seconds`; the oldest rings first."""
-    words = Message.objects.filter(conversation=OuterRef("item__conversation"), sender=Sender.CUSTOMER)
-    live = routing.live_offers_of(user).filter(expires_at__gt=now)
-    offers: list[Any] = list(live.annotate(last_words=Subquery(words.order_by("-seq").values("body")[:1])))
-    for offer in offers:
-        offer.why = _why(offer.decision)
-        offer.seconds = max(1, round((offer.expires_at - offer.offered_at).total_seconds()))
-    return offers
-
-
-def _why(decision: Decision | None) -> str:
-    return "" if decision is None else why.sentence(decision.terms, decision.others)
-
-
-# One conversation
 
 
 def get_conversation(user: User, pk: int) -> Conversation | None:
@@ -402,7 +238,8 @@ def colleagues_for(conversation: Conversation, *, user: User, now: datetime) -> 
     """Signed-in members of the conversation's team; those with room first."""
     team = Agent.objects.connected(now).filter(user__teams=conversation.team_id, user__is_active=True)
     others = [
-        _presence(agent, now=now) for agent in _with_interval(team.exclude(user=user)).order_by("user__name")
+        presence.shown(agent, now=now)
+        for agent in presence.with_interval(team.exclude(user=user)).order_by("user__name")
     ]
     item = item_of(conversation)
     units = item.queue.units if item else 0
@@ -411,7 +248,3 @@ def colleagues_for(conversation: Conversation, *, user: User, now: datetime) -> 
         for one in others
     ]
     return sorted(rung, key=lambda one: not one.may_be_rung)
-
-
-def may_supervise(user: User) -> bool:
-    return user.has_role(Role.SUPERVISOR)
