@@ -197,3 +197,15 @@ def test_a_slow_handler_is_neither_parked_nor_waited_for(done, monkeypatch) -> N
     go_on.set()
     thread.join()
     assert not Handling.objects.exists()
+
+
+def test_a_long_drain_gives_its_worker_back_and_rings_for_the_rest(db, done, monkeypatch) -> None:
+    for number in range(25):
+        _knock(number, door=f"door:{number}")
+    rung: list[bool] = []
+    monkeypatch.setattr(dispatch.bell, "ring", lambda: rung.append(True))
+    assert dispatch.drain(seconds=0) == dispatch.CLAIMED_AT_ONCE
+    assert rung
+    rung.clear()
+    assert dispatch.drain() == 25 - dispatch.CLAIMED_AT_ONCE
+    assert not rung
