@@ -139,8 +139,10 @@ class Publisher:
 
     async def _send(self, frames: list[tuple[str, str]]) -> None:
         try:
+            # Before the clock runs: the first call in a process loads the client, which may take seconds.
+            layer = get_channel_layer()
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await get_channel_layer().group_send(LAYER_GROUP, {"type": "frames", "frames": frames})
+                await layer.group_send(LAYER_GROUP, {"type": "frames", "frames": frames})
         except Exception as error:
             logger.warning("live layer not reached (%s); screens will resync", type(error).__name__)
 
