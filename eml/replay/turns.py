@@ -54,8 +54,11 @@ def _rows(path: Path, file: IO[str]) -> Iterator[Turn]:
             yield _turn(row)
     except UnicodeDecodeError:
         raise
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise BadFile(f"{path}, line {reader.line_num}: {error}") from error
+    except csv.Error as error:
+        # A line counts only when it could be read.
+        raise BadFile(f"{path}, line {reader.line_num + 1}: {error}") from error
 
 
 def _turn(row: dict[str, str | None]) -> Turn:

@@ -1,0 +1,281 @@
+"""Installations to break: the program's real roles as child processes, in a folder and on ports of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import random
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from eml.settings import env
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 90.0
+OURS = ("EML_", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float, what: str) -> float:
+    """Returns how long it took."""
+    began = time.monotonic()
+    while not is_so():
+        if time.monotonic() - began > seconds:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """One role; may be killed and started again, always in the same place."""
+
+    def __init__(
+        self, installation: Installation, name: str, command: list[str], *, port: int | None
+    ) -> None:
+        self.installation, self.name, self.command, self.port = installation, name, command, port
+        self.log = installation.folder / f"{name}.log"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> Process:
+        file: IO[bytes]
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.installation.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                # A group of its own: a worker's children go with it, pytest's Ctrl-C does not reach it.
+                process_group=0,
+            )
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answers(self) -> bool:
+        assert self.is_running, f"{self.name} ended by itself:\n{self.output()[-3000:]}"
+        try:
+            return httpx.get(f"{self.url}/health/", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def wait_ready(self, *, seconds: float = START_SECONDS) -> float:
+        return wait_until(self.answers, seconds=seconds, what=f"{self.name} answers")
+
+    def kill(self) -> None:
+        """kill -9, with all its children."""
+        assert self._process is not None
+        assert self.is_running, f"{self.name} ended by itself:\n{self.output()[-3000:]}"
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def stop(self, number: int = signal.SIGTERM, *, seconds: float = 30) -> int:
+        """Ask it to end; returns its exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(seconds)
+
+    def end(self) -> None:
+        """Whatever it takes; for cleaning up."""
+        if self.is_running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(seconds=15)
+        if self.is_running:
+            self.kill()
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Installation:
+    """A folder, an environment, and the processes that run in it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        self.environment = kept | {
+            "EML_VAR": str(folder / "var"),
+            "EML_ENV_FILE": "/dev/null",
+            "EML_LOG_LEVEL": "WARNING",
+            "EML_CHAT_START_RATE": "100000/min",
+            "PYTHONUNBUFFERED": "1",
+            **settings,
+        }
+        self.processes: list[Process] = []
+
+    def role(self, name: str, *command: str, port: int | None = None) -> Process:
+        """A role with this command line, not started."""
+        process = Process(self, name, [sys.executable, *command], port=port)
+        self.processes.append(process)
+        return process
+
+    def manage(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours to its end."""
+        return self.run("manage.py", *arguments, seconds=seconds)
+
+    def run(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def replay(self, file: Path, *arguments: str) -> Replay:
+        return Replay(self, ["manage.py", "replay", str(file), "--json", *arguments])
+
+    def end(self) -> None:
+        for process in reversed(self.processes):
+            process.end()
+
+
+class Replay:
+    """`manage.py replay`, running beside the faults."""
+
+    def __init__(self, installation: Installation, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=installation.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def proof(self, *, seconds: float) -> dict[str, Any]:
+        """Its last line; a run without one failed before it could prove anything."""
+        try:
+            out, err = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            out, err = self._process.communicate()
+            raise AssertionError(f"replay did not end within {seconds} s:\n{err[-3000:]}") from None
+        assert out.strip(), err[-3000:]
+        proof = json.loads(out.splitlines()[-1])
+        assert self._process.returncode == (1 if proof["faults"] else 0), err[-3000:]
+        return proof
+
+    def end(self) -> None:
+        if self.is_running:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextlib.contextmanager
+def embedded(folder: Path, **settings: str) -> Iterator[tuple[Installation, Process]]:
+    """`manage.py up` on SQLite, not started."""
+    port = free_port()
+    installation = Installation(folder, EML_PORT=str(port), **settings)
+    try:
+        yield installation, installation.role("up", "manage.py", "up", port=port)
+    finally:
+        installation.end()
+
+
+class Servers:
+    """Private PostgreSQL (durable), Redis and RabbitMQ that may be crashed one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = os.environ | {"EML_SERVERS_DIR": str(folder), "EML_SERVERS_PORTS": "free"}
+        lines = self._do("up", "--durable")
+        self.addresses = dict(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))
+
+    def kill(self, name: str) -> None:
+        self._do("kill", name)
+
+    def stop(self, name: str) -> None:
+        self._do("stop", name)
+
+    def start(self, name: str) -> None:
+        self._do("start", name)
+
+    def down(self) -> None:
+        self._do("down")
+
+    def _do(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [str(ROOT / "tests" / "servers"), *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, f"tests/servers {' '.join(arguments)}: {done.stderr[-3000:]}"
+        return done.stdout
+
+
+def services(folder: Path, servers: Servers, **settings: str) -> Installation:
+    """The services profile, migrated, with the roles of docker/compose.yml; none of them is started."""
+    installation = Installation(
+        folder,
+        EML_SECRET_KEY=secrets.token_urlsafe(50),
+        EML_JWT_PRIVATE_KEY=env.ec_private_key(),
+        **servers.addresses,
+        **settings,
+    )
+    migrated = installation.manage("migrate", "--noinput")
+    assert migrated.returncode == 0, migrated.stderr[-3000:]
+    for name in ("web1", "web2"):
+        port = free_port()
+        command = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "--no-server-name"]
+        installation.role(name, *command, "--websocket_timeout=-1", "eml.asgi:application", port=port)
+    celery = ["-m", "celery", "-A", "eml"]
+    installation.role("worker", *celery, "worker", "--loglevel", "WARNING", "--concurrency", "2")
+    installation.role("scheduler", *celery, "beat", "--loglevel", "WARNING", "--pidfile=")
+    return installation
+
+
+def write_conversations(file: Path, *, how_many: int, turns: int, seed: int) -> Path:
+    """A CSV of invented customers, the same for the same seed."""
+    chance = random.Random(seed)
+    words = [
+        "card",
+        "account",
+        "please",
+        "when",
+        "transfer",
+        "arrive",
+        "ümlaut",
+        '"quoted, text"',
+        "thanks",
+        "🙂",
+    ]
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["conversationId", "turn", "utterance"])
+        for conversation in range(how_many):
+            for turn in range(chance.randint(2, turns)):
+                writer.writerow([f"c{conversation}", turn * 2, " ".join(chance.choices(words, k=6))])
+    return file
