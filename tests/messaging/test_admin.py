@@ -11,7 +11,7 @@ from apps.core import admin_base
 from apps.messaging.models import CannedReply, Inbox
 from apps.messaging.services import conversations, notes
 from apps.users.choices import Role
-from tests.factories import make_conversation, make_inbox, make_message, make_team, make_user
+from tests.factories import make_conversation, make_customer, make_inbox, make_message, make_team, make_user
 
 
 @pytest.fixture
@@ -93,9 +93,9 @@ def test_the_list_asks_as_often_for_twenty_as_for_two(page, team, django_assert_
 
 
 def test_search_finds_by_number_and_name(page, team) -> None:
-    conversation = make_conversation(make_inbox(team))
-    other = make_conversation(make_inbox(team))
-    for text in (str(conversation.pk), conversation.customer.name):
+    conversation = make_conversation(make_inbox(team), customer=make_customer(name="Grace Okoye"))
+    other = make_conversation(make_inbox(team), customer=make_customer(name="Noah Fischer"))
+    for text in (str(conversation.pk), "Okoye"):
         listed = page.get(_url("conversation_changelist"), {"q": text}).content.decode()
         assert f"#{conversation.pk}<" in listed
         assert f"#{other.pk}<" not in listed

@@ -47,7 +47,8 @@ def names(answer) -> set[str]:
 # Who I am
 
 
-def test_everybody_sees_and_changes_himself(api_as):
+def test_everybody_sees_and_changes_himself(api_as, settings):
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
     user = make_user(name="Ana")
     api = api_as(user)
     assert api.get("/api/v1/me/").json()["role"] == "agent"

@@ -176,7 +176,8 @@ def test_z29_a_changed_password_ends_everything(api_as):
 # Profile, language, time zone
 
 
-def test_a_profile_is_changed_by_its_owner():
+def test_a_profile_is_changed_by_its_owner(settings):
+    settings.LANGUAGES = [("en", "English"), ("de", "Deutsch")]
     client, user = Client(), make_user(name="Ana", teams=[make_team("Billing")])
     client.force_login(user)
     page = client.get("/account/profile/").content.decode()

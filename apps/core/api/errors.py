@@ -22,6 +22,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import TokenError
@@ -185,6 +186,11 @@ def _database_away(exc: DatabaseError) -> Answer:
     return _domain(errors.Unavailable(retry_after=_DATABASE_RETRY_SECONDS))
 
 
+def _cache_away(exc: RedisError) -> Answer:
+    """What counts tries fails closed while it cannot count; everything else does without the cache."""
+    return _domain(errors.Unavailable(retry_after=_DATABASE_RETRY_SECONDS))
+
+
 # The first entry that fits answers.
 _ANSWERERS: list[tuple[Any, Any]] = [
     (errors.EMLError, _domain),
@@ -199,6 +205,7 @@ _ANSWERERS: list[tuple[Any, Any]] = [
     (IntegrityError, _integrity),
     (DataError, _data),
     ((OperationalError, InterfaceError), _database_away),
+    (RedisError, _cache_away),
 ]
 
 
@@ -239,8 +246,8 @@ def _page(request: HttpRequest, answer: Answer) -> str:
 
 
 def handle_in_view(request: HttpRequest, exc: Exception) -> HttpResponse | None:
-    """An answer to what a plain view raised on purpose or for want of a database; None for everything else."""
-    if not isinstance(exc, errors.EMLError | OperationalError | InterfaceError):
+    """An answer to what a plain view raised on purpose or for want of a database or cache; None for everything else."""
+    if not isinstance(exc, errors.EMLError | OperationalError | InterfaceError | RedisError):
         return None
     answer = answer_to(exc)
     _log(exc, answer)

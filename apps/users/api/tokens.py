@@ -29,7 +29,7 @@ _PAIR = {"access": "eyJhbGciOiJFUzI1NiIsâ€¦", "refresh": "eyJhbGciOiJFUzI1NiIsâ€
 @extend_schema_serializer(
     examples=[
         OpenApiExample(
-            "Sign in", value={"email": "ana@demo.eml", "password": "demo-agent-1"}, request_only=True
+            "Sign in", value={"email": "ana@demo.example", "password": "demo-agent-1"}, request_only=True
         ),
         OpenApiExample("Tokens", value=_PAIR, response_only=True),
     ]

@@ -21,11 +21,13 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.request import UnreadablePostError
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
+from redis.exceptions import ConnectionError as RedisGone
 from rest_framework import exceptions as drf
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
 from apps.core import errors
+from apps.core.api.errors import answer_to
 from apps.core.models import Event
 
 from .conftest import refused
@@ -203,3 +205,9 @@ def test_h33_csrf_failure(settings: Any) -> None:
     assert page.status_code == 403
     assert "expired" in page.content.decode()
     refused(client.post("/api/plain/"), 403, "csrf_failed")
+
+
+def test_f14_a_dead_cache_is_unavailable_and_no_mistake_of_ours():
+    answer = answer_to(RedisGone("refused"))
+    assert (answer.status, answer.code) == (503, "unavailable")
+    assert "Retry-After" in answer.headers
