@@ -11,6 +11,7 @@ import re
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
+import psycopg
 
 from eml.settings import env
 
@@ -127,6 +129,9 @@ class Installation:
         }
         self.processes: list[Process] = []
 
+    def __getitem__(self, name: str) -> Process:
+        return next(process for process in self.processes if process.name == name)
+
     def role(self, name: str, *command: str, port: int | None = None) -> Process:
         """A role with this command line, not started."""
         process = Process(self, name, [sys.executable, *command], port=port)
@@ -149,11 +154,41 @@ class Installation:
         )
 
     def replay(self, file: Path, *arguments: str) -> Replay:
-        return Replay(self, ["manage.py", "replay", str(file), "--json", *arguments])
+        """Through all doors that this installation has."""
+        doors = [f"--server={process.url}" for process in self.processes if process.port]
+        return Replay(self, ["manage.py", "replay", str(file), "--json", *doors, *arguments])
+
+    def messages(self) -> int:
+        """How many are stored; -1 while the database is away."""
+        try:
+            if address := self.environment.get("DATABASE_URL"):
+                with psycopg.connect(address, connect_timeout=3) as database:
+                    return _count(database)
+            with sqlite3.connect(f"file:{self.folder}/var/db.sqlite3?mode=ro", uri=True) as database:
+                return _count(database)
+        except (psycopg.OperationalError, sqlite3.OperationalError):
+            return -1
+
+    def wait_for_messages(self, number: int, *, replay: Replay, seconds: float = 120) -> None:
+        """Until so many are stored, which must happen while the replay runs."""
+
+        def are_there() -> bool:
+            assert replay.is_running, f"the replay ended before message {number}: {replay.proof(seconds=10)}"
+            return self.messages() >= number
+
+        wait_until(are_there, seconds=seconds, what=f"message {number} is stored")
+
+    def assert_routing_in_order(self) -> None:
+        done = self.manage("check_routing")
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def end(self) -> None:
         for process in reversed(self.processes):
             process.end()
+
+
+def _count(database: sqlite3.Connection | psycopg.Connection) -> int:
+    return database.execute("SELECT count(*) FROM messaging_message").fetchone()[0]
 
 
 class Replay:
