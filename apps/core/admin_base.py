@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib.admin import register, site
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
@@ -73,7 +73,22 @@ class ModelAdmin(UnfoldModelAdmin):
 
 
 class HistoryAdmin(SimpleHistoryAdmin, ModelAdmin):
-    """Configuration: who changed what, and how to go back."""
+    """Configuration: who changed what, and how to go back. The past of a row is for those who may see the row."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        self._check_visible(request, object_id)
+        return super().history_view(request, object_id, extra_context)
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        self._check_visible(request, object_id)
+        return super().history_form_view(request, object_id, version_id, extra_context)
+
+    def _check_visible(self, request: HttpRequest, object_id: str) -> None:
+        """simple-history looks into the table of old rows, which knows no teams."""
+        if self.get_object(request, object_id) is None:
+            raise Http404
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -58,10 +58,10 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
 def _pass_on(request: DeskRequest, pk: int) -> str:
     data = forms.cleaned(forms.TransferForm(request.POST))
     if queue := data["queue"]:
-        work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now())
+        work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now(), holder=request.user)
         return queue.name
     user = data["agent"].user
-    work.transfer_to_agent(pk, to=user, by=request.user, now=timezone.now())
+    work.transfer_to_agent(pk, to=user, by=request.user, now=timezone.now(), holder=request.user)
     return user.get_short_name()
 
 

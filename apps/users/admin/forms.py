@@ -94,6 +94,10 @@ class CustomerForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.fields["attributes"].widget.attrs["rows"] = 4
 
+    def clean_attributes(self) -> dict[str, Any]:
+        # Django's field makes nothing out of an empty box; the column wants an object.
+        return self.cleaned_data["attributes"] or {}
+
 
 class ContactForm(forms.ModelForm):
     class Meta:
