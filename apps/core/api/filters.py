@@ -47,10 +47,23 @@ class StrictBooleanFilter(django_filters.BooleanFilter):
         super().__init__(*args, **kwargs)
 
 
+class RowFilter(django_filters.NumberFilter):
+    """Rows that belong to the row of this number.
+
+    Whether there is such a row is not looked up: the difference between "none of yours" and "no such number" would
+    tell which numbers are taken.
+    """
+
+    field_class = forms.IntegerField
+
+
 class StrictFilterSet(django_filters.FilterSet):
     FILTER_DEFAULTS = {
         **django_filters.FilterSet.FILTER_DEFAULTS,
         models.BooleanField: {"filter_class": StrictBooleanFilter},
+        models.ForeignKey: {"filter_class": RowFilter},
+        models.OneToOneField: {"filter_class": RowFilter},
+        models.ManyToManyField: {"filter_class": RowFilter},
     }
 
 

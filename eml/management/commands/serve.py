@@ -11,8 +11,12 @@ from eml import server
 
 
 class Command(BaseCommand):
-    help = "Serve websockets and pages on EML_HOST and EML_PORT (daphne, with this program's limits for frames)."
+    help = (
+        "Serve websockets and pages on EML_HOST and EML_PORT (daphne, with this program's limits for frames)."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         endpoint = f"tcp:port={settings.PORT}:interface={settings.HOST}"
-        server.build(endpoint, ready=lambda: self.stdout.write(f"Serving on {settings.HOST}:{settings.PORT}.")).run()
+        server.build(
+            endpoint, ready=lambda: self.stdout.write(f"Serving on {settings.HOST}:{settings.PORT}.")
+        ).run()
