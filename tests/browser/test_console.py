@@ -146,6 +146,21 @@ def test_accepting_too_late_is_said(ana: Console, place: Place) -> None:
     expect(ana.offers).to_have_count(0)
 
 
+def test_a_refusal_is_said_even_if_the_card_is_gone_meanwhile(ana: Console, place: Place) -> None:
+    item = customer_writes(place)
+    expect(ana.offers).to_have_count(1)
+
+    def late(route) -> None:
+        Offer.objects.filter(item=item).update(state=OfferState.CANCELLED)
+        ana.page.evaluate("document.body.dispatchEvent(new Event('frame:offer.ended'))")
+        expect(ana.offers).to_have_count(0)
+        route.continue_()
+
+    ana.page.route("**/accept/", late)
+    ana.page.get_by_role("button", name="Accept").click()
+    expect(ana.toasts).to_contain_text("This offer was withdrawn.")
+
+
 def test_several_offers_stack_and_declining_leaves_the_others(ana: Console, place: Place) -> None:
     for name in ("Maria", "Jonas", "Lea"):
         customer_writes(place, name)
@@ -211,6 +226,23 @@ def test_canned_replies_open_with_a_slash_and_come_filled(ana: Console, place: P
     expect(ana.input).to_have_value("Hello Maria!")
     ana.input.press_sequentially(" See 1/2")
     expect(options).to_have_count(0)
+
+
+def test_canned_replies_that_come_too_late_stay_away(ana: Console, place: Place) -> None:
+    CannedReply.objects.create(shortcut="hello", title="Greeting", body="Hello!")
+    item = customer_writes(place)
+    ana.accept()
+    held = []
+    ana.page.route("**/canned/", held.append)
+    ana.input.press_sequentially("/h")
+    until(ana.page, lambda: len(held) == 1)
+    ana.input.fill("Good morning")
+    held[0].continue_()
+    ana.page.wait_for_timeout(400)
+    expect(ana.page.locator(".canned__item:visible")).to_have_count(0)
+    ana.input.press("Enter")
+    ana.expect_said("Hello", "Good morning")
+    assert stored(item.conversation) == ["Good morning"]
 
 
 def test_files_are_attached_shown_and_sent(ana: Console, place: Place, new_context, tmp_path) -> None:
@@ -493,10 +525,11 @@ def test_on_a_phone_list_conversation_and_details_are_pages(place: Place, sign_i
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert console.page.evaluate(overflow) == 0
     ring(put_in_line(place.queue), place.agent)
-    card = console.offers.first.bounding_box()
-    assert card["x"] >= 0
-    assert card["x"] + card["width"] <= 390
-    assert card["y"] + card["height"] <= 844
+    until(console.page, lambda: fits(console.offers.first.bounding_box(), width=390, height=844))
+
+
+def fits(box: dict[str, float], *, width: int, height: int) -> bool:
+    return box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= height
 
 
 def test_earlier_messages_come_without_a_jump(place: Place, sign_in: Open) -> None:

@@ -4,7 +4,9 @@ import { $, $$ } from "./page.js";
 
 let insert = null;
 let from = 0;
-let loadedFor = null;
+let asked = 0;
+// One list for each conversation's composer, asked for once: the box it fills → its text, still on its way or here.
+const lists = new WeakMap();
 
 const box = () => $("#canned");
 const isOpen = () => box() && !box().hidden;
@@ -40,16 +42,25 @@ export function follow(field, mode) {
 async function show(word) {
   const list = box();
   if (!list) return;
-  const url = $("#compose").dataset.cannedUrl;
-  if (loadedFor !== url || !list.childElementCount) {
-    const response = await fetch(url, { headers: { "HX-Request": "true" } });
-    if (!response.ok || box() !== list) return;
-    list.innerHTML = await response.text();
-    loadedFor = url;
-  }
+  const mine = ++asked;
+  if (!lists.has(list)) lists.set(list, fill(list, $("#compose").dataset.cannedUrl));
+  const isThere = await lists.get(list);
+  if (!isThere) lists.delete(list);
+  // Typed on, chosen or closed while it loaded: a list that comes too late stays away.
+  if (!isThere || mine !== asked || box() !== list) return;
   filter(word.toLowerCase());
   list.hidden = false;
   $("#open-canned")?.setAttribute("aria-expanded", "true");
+}
+
+async function fill(list, url) {
+  try {
+    const response = await fetch(url, { headers: { "HX-Request": "true" } });
+    if (response.ok) list.innerHTML = await response.text();
+    return response.ok;
+  } catch {
+    return false; // offline: the next slash asks again
+  }
 }
 
 function filter(word) {
@@ -74,6 +85,7 @@ function take(item) {
 }
 
 export function close() {
+  asked += 1;
   if (!isOpen()) return;
   box().hidden = true;
   $("#open-canned")?.setAttribute("aria-expanded", "false");

@@ -170,6 +170,14 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
   });
 });
 
+// A fragment may be exchanged while a button in it waits for its answer: what that answer makes happen must not be lost.
+document.body.addEventListener("htmx:beforeSend", ({ detail: { elt, xhr } }) => {
+  xhr.addEventListener("load", () => {
+    const happens = elt.isConnected ? null : xhr.getResponseHeader("HX-Trigger");
+    if (happens) Object.entries(JSON.parse(happens)).forEach(([name, detail]) => emit(name, detail ?? {}));
+  });
+});
+
 document.body.addEventListener("desk:read", countUnread);
 document.body.addEventListener("desk:toast", (event) => toast(event.detail.text, event.detail.kind));
 document.body.addEventListener("htmx:sendError", (event) => isAsked(event) && toast(text("server_away"), "danger"));
