@@ -332,7 +332,6 @@ def test_z09_files_of_foreign_conversations_are_not_found(conversation, upload, 
     [
         "status=nope",
         "inbox=abc",
-        "inbox=999999",
         "agent=%00",
         "customer=1.5",
         "mine=1",

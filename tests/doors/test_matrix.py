@@ -1,0 +1,180 @@
+"""Z01: every address × verb × actor × {own team's object, another team's, one that is not there}; also Z03 and Z19.
+
+The actors of the promise without a door yet are CB (customers do not sign in) and TK (there are no API tokens with
+scopes): their columns come with their doors. What is expected is a table, in `matrix`; an address without a row fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
+
+from . import admin_matrix, matrix
+from .matrix import SIGN_IN, VERBS
+from .payloads import payload
+from .walk import Address, addresses
+from .world import Actor, Whose, World
+
+pytestmark = pytest.mark.django_db
+
+# What a parameter of an address stands for, by the route or its beginning.
+OBJECTS = {
+    "pk": {
+        "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
+        "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "console:accept": "offer",
+        "console:decline": "offer", "console:file": "attachment", "console:": "conversation",
+    },
+    "user_id": {"": "user"},
+    "contact_id": {"": "contact"},
+    "attachment": {"": "attachment"},
+    "inbox": {"": "inbox"},
+    "slug": {"": "inbox"},
+}  # fmt: skip
+# Parameters that stand for nothing we have.
+FIXED = {
+    "app_label": "users",
+    "url": "nothing/here",
+    "content_type_id": "1",
+    "key": "abc",
+    "uidb36": "abc",
+    "provider_id": "nobody",
+}
+
+
+def value_of(address: Address, name: str, keys: Any) -> Any:
+    if known := admin_matrix.model_and_page(address.route):
+        return keys[f"{known[0].key}_history" if name == "_1" else known[0].key]
+    if name in FIXED:
+        return FIXED[name]
+    if name == "object_id":
+        return "1"
+    meanings = OBJECTS[name]
+    return keys[next(key for start, key in meanings.items() if address.route.startswith(start))]
+
+
+def expected(address: Address, verb: str, actor: Actor, whose: Whose) -> str:
+    if known := admin_matrix.model_and_page(address.route):
+        return admin_matrix.expected(*known, verb, actor, whose)
+    return matrix.ROWS[address.route].expected(verb, actor, whose)
+
+
+def objects_to_ask_for(address: Address, verb: str, actor: Actor) -> list[Whose]:
+    """Whoever is not let in, and verbs that are not known, are refused before anything is looked up."""
+    is_known = admin_matrix.model_and_page(address.route) is not None
+    row = matrix.ROWS.get(address.route)
+    named = verb in ("GET", "POST") if is_known else row is not None and verb in row.verbs
+    if not named or all(name in FIXED for name in address.parameters):
+        return [Whose.OWN]
+    return list(Whose)
+
+
+def ask(world: World, address: Address, verb: str, actor: Actor, whose: Whose) -> HttpResponse:
+    client, keys = world.clients[actor], world.keys(actor, whose)
+    values = {name: value_of(address, name, keys) for name in address.parameters}
+    sent = payload(address.route, verb, world.keys(actor, Whose.OWN))
+    cookies, client.cookies = client.cookies, SimpleCookie(client.cookies)
+    try:
+        return client.generic(verb, address.to(values), sent.body, sent.content_type, headers=sent.headers)
+    finally:
+        client.cookies = cookies  # signing out is taken back like everything else
+
+
+def told(answer: HttpResponse) -> str:
+    """The answer in the words of the table."""
+    where = answer.headers.get("Location", "")
+    if where.startswith(("/account/login/", "/admin/login/")):
+        return SIGN_IN
+    return (
+        admin_matrix.NOT_THERE
+        if answer.status_code == 302 and where == "/admin/"
+        else str(answer.status_code)
+    )
+
+
+# Looking at one's addresses notes down the user's own (allauth); looking at one's presence makes him an agent.
+WRITING_READS = {"account_email", "presence"}
+
+# Django's own names of places that the admin's answers lead to.
+ALIKE = {("302", admin_matrix.NOT_THERE), ("302", SIGN_IN)}
+
+
+def is_to_change_nothing(address: Address, verb: str, answer: HttpResponse) -> bool:
+    if address.route in WRITING_READS:
+        return False
+    is_refused = answer.status_code >= 400 or told(answer) == SIGN_IN
+    return verb == "GET" or (is_refused and address.route != "console:sign-out")
+
+
+class Rows:
+    """Whether anything was changed, looked at only after something was written."""
+
+    IGNORED = {"django_session", "usersessions_usersession"}
+
+    def __init__(self) -> None:
+        self.before = self.fingerprint()
+        self.has_written = False
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        self.has_written = False
+        with connection.execute_wrapper(self._note):
+            yield
+
+    def _note(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.has_written |= sql.startswith(("INSERT", "UPDATE", "DELETE"))
+        return execute(sql, params, many, context)
+
+    def have_changed(self) -> bool:
+        return self.has_written and self.fingerprint() != self.before
+
+    def fingerprint(self) -> dict[str, str]:
+        tables = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+        found = {}
+        for table, model in tables.items():
+            if table not in self.IGNORED:
+                rows = sorted(map(repr, model._base_manager.values_list()))
+                found[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return found
+
+
+@pytest.fixture
+def without_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the time goes into drawing the admin's pages and all metrics; rights are decided before."""
+    monkeypatch.setattr("prometheus_client.generate_latest", lambda registry: b"")
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", property(lambda self: ""))
+
+
+def test_z01_every_address_has_a_row_and_every_row_an_address() -> None:
+    routes = {address.route for address in addresses()}
+    of_models = {route for route in routes if admin_matrix.model_and_page(route)}
+    assert routes - of_models == matrix.ROWS.keys()
+    named = {admin_matrix.model_and_page(route)[0].key for route in of_models}
+    assert named == {model.key for model in matrix.MODELS.values()}
+
+
+@pytest.mark.parametrize("actor", list(Actor))
+def test_z01_every_door_for(actor: Actor, world: World, without_rendering: None) -> None:
+    world.renew(actor)
+    wrong, rows = [], Rows()
+    for address in addresses():
+        for verb in VERBS:
+            for whose in objects_to_ask_for(address, verb, actor):
+                with transaction.atomic(), rows.watched():
+                    answer = ask(world, address, verb, actor, whose)
+                    is_harmed = is_to_change_nothing(address, verb, answer) and rows.have_changed()
+                    transaction.set_rollback(True)
+                said, due = told(answer), expected(address, verb, actor, whose)
+                if said != due and (due, said) not in ALIKE:
+                    wrong.append(f"{verb} {address.route} ({whose}): {said} instead of {due}")
+                if is_harmed:
+                    wrong.append(f"{verb} {address.route} ({whose}): {said}, and yet something was changed")
+    assert not wrong, "\n".join(wrong)

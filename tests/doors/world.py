@@ -1,0 +1,225 @@
+"""Two teams that must know nothing of each other, and one of everything for each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from apps.core.models import Event, Handling
+from apps.messaging.models import CannedReply, Disposition, Tag
+from apps.messaging.services import attachments, conversations, notes
+from apps.routing.models import Decision, Item, Offer
+from apps.users.choices import Role
+from apps.users.models import ContactPoint, Customer, User
+from apps.users.services import tokens
+from tests.factories import (
+    hand_to,
+    make_agent,
+    make_customer,
+    make_inbox,
+    make_message,
+    make_queue,
+    make_reason,
+    make_skill,
+    make_team,
+    make_user,
+    make_visitor,
+    put_in_line,
+    ring,
+)
+
+# Words that stand in everything private of a team, so that a leak is seen whatever it comes in.
+MARKS = {"x": "xylophone", "y": "yarrow"}
+MISSING = 999_999_999
+LONG = timedelta(hours=1)
+PASSWORD = "correct horse battery"
+
+
+class Actor(StrEnum):
+    """Who asks; the columns of the table."""
+
+    AN = "AN"  # anonymous
+    VA = "VA"  # a visitor with the token of team X's conversation
+    AX = "AX"  # an agent of team X, who has that conversation
+    AY = "AY"  # an agent of team Y, who has one there
+    SX = "SX"  # a supervisor of team X
+    AD = "AD"  # an administrator, member of no team
+    DX = "DX"  # an agent of team X who was deactivated; his session and token are from before
+
+
+class Whose(StrEnum):
+    OWN = "own"
+    FOREIGN = "foreign"
+    MISSING = "missing"
+
+
+@dataclasses.dataclass
+class Side:
+    """What one team has. `keys` are the values of address parameters, by what they stand for."""
+
+    agent: User
+    visitor_token: str
+    closed_token: str
+    customer: Customer
+    keys: dict[str, Any]
+
+
+@dataclasses.dataclass
+class World:
+    x: Side
+    y: Side
+    users: dict[Actor, User]
+    clients: dict[Actor, Client]
+
+    def renew(self, actor: Actor) -> None:
+        """A fresh access token: they live for five minutes only."""
+        if user := self.users.get(actor):
+            self.clients[actor].defaults["HTTP_AUTHORIZATION"] = f"Bearer {tokens.issue(user).access}"
+
+    def keys(self, actor: Actor, whose: Whose) -> Mapping[str, Any]:
+        if whose == Whose.MISSING:
+            return MISSING_KEYS
+        is_of_y = (actor == Actor.AY) != (whose == Whose.FOREIGN)
+        return (self.y if is_of_y else self.x).keys
+
+
+class _Missing(dict):
+    """Keys of nothing, whatever they stand for."""
+
+    def __missing__(self, name: str) -> int:
+        return MISSING
+
+
+MISSING_KEYS: Mapping[str, Any] = _Missing(attachment=uuid.UUID(int=1), inbox="no-such-inbox")
+
+
+def build() -> World:
+    users = {}
+    x, ax, team_x = _side("x")
+    y, ay, _team_y = _side("y")
+    users[Actor.AX], users[Actor.AY] = ax, ay
+    users[Actor.SX] = make_user(Role.SUPERVISOR, [team_x], name="Sofia Supervisor", password=PASSWORD)
+    users[Actor.AD] = make_user(Role.ADMIN, name="Ada Admin", password=PASSWORD)
+    users[Actor.DX] = make_user(Role.AGENT, [team_x], name="Dora Gone", password=PASSWORD)
+    clients = {actor: _client(user) for actor, user in users.items()}
+    User.objects.filter(pk=users[Actor.DX].pk).update(is_active=False)
+    clients[Actor.AN] = Client(raise_request_exception=False)
+    clients[Actor.VA] = Client(
+        raise_request_exception=False, headers={"Authorization": f"Visitor {x.visitor_token}"}
+    )
+    return World(x, y, users, clients)
+
+
+def _client(user: User) -> Client:
+    """Signed in with a browser and with a token, so that one client goes through all doors."""
+    access = tokens.issue(user).access
+    client = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {access}"})
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def _side(letter: str) -> tuple[Side, User, Any]:
+    now = timezone.now()
+    mark = MARKS[letter]
+    team = make_team(f"Team {mark}")
+    queue = make_queue(team=team, wrap_up_seconds=30)
+    inbox = make_inbox(queue=queue, slug=f"inbox-of-{letter}")
+    agent = make_agent(
+        team, user=make_user(teams=[team], name=f"Agent {mark}", password=PASSWORD), capacity=300
+    )
+    customer = make_customer([team], name=f"Customer {mark}")
+    double = make_customer([team], name=f"Double {mark}")
+    contact = ContactPoint.objects.create(customer=customer, kind="email", value=f"{mark}@example.com")
+    item = hand_to(put_in_line(queue, customer=customer), agent)
+    conversation = item.conversation
+    make_message(conversation, f"words {mark}")
+    notes.add(conversation, body=f"note {mark}", by=agent.user, now=now)
+    _visitor, token = make_visitor(conversation)
+    file = SimpleUploadedFile(f"{mark}.txt", mark.encode())
+    attachment = attachments.store(conversation, file, by=agent.user, now=now)
+    make_message(conversation, "with a file", user=agent.user, attachment_ids=(attachment.pk,))
+    offer = ring(put_in_line(queue), agent)
+    closed = hand_to(put_in_line(queue), agent).conversation
+    # Longer than the tests take: what rings goes on ringing, and nobody's connection is lost.
+    Offer.objects.filter(pk=offer.pk).update(expires_at=now + LONG)
+    type(agent).objects.filter(pk=agent.pk).update(present_until=now + LONG)
+    _closed, closed_token = make_visitor(closed)
+    conversations.close(closed.pk, by=agent.user, now=now)
+    event = Event.objects.filter(stream=conversation.stream).latest("id")
+    keys = {
+        "conversation": conversation.pk,
+        "closed": closed.pk,
+        "customer": customer.pk,
+        "double": double.pk,
+        "contact": contact.pk,
+        "offer": offer.pk,
+        "queue": queue.pk,
+        "user": agent.user.pk,
+        "agent": agent.pk,
+        "team": team.pk,
+        "inbox": inbox.slug,
+        "inbox_row": inbox.pk,
+        "attachment": attachment.pk,
+        "event": event.pk,
+        "handling": _handling(event).pk,
+        "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
+        "item": put_in_line(queue).pk,
+        "decision": _decision(item, agent).pk,
+        **_shared(agent),
+    }
+    for key, row in {
+        "customer": customer,
+        "user": agent.user,
+        "inbox_row": inbox,
+        "queue": queue,
+        "canned": CannedReply.objects.get(pk=keys["canned"]),
+    }.items():
+        keys[f"{key}_history"] = row.history.latest().pk
+    return Side(agent.user, token, closed_token, customer, keys), agent.user, team
+
+
+def _handling(event: Event) -> Handling:
+    return Handling.objects.create(
+        event=event, stream=event.stream, subscriber="test", is_dead=True, due_at=event.at
+    )
+
+
+def _decision(item: Item, agent: Any) -> Decision:
+    return Decision.objects.create(
+        item=item,
+        queue=item.queue,
+        agent=agent,
+        policy=1,
+        at=timezone.now(),
+        score=1,
+        step=0,
+        terms=[],
+        others=[],
+    )
+
+
+def _shared(agent: Any) -> dict[str, int]:
+    """What belongs to no team."""
+    every, _ = IntervalSchedule.objects.get_or_create(every=5, period="seconds")
+    task, _ = PeriodicTask.objects.get_or_create(name="test.task", defaults={"task": "x", "interval": every})
+    attempt, _ = AccessAttempt.objects.get_or_create(
+        username="somebody", ip_address="192.0.2.7", user_agent="", defaults={"failures_since_start": 9}
+    )
+    return {
+        "reason": make_reason().pk,
+        "skill": make_skill("cards").pk,
+        "disposition": Disposition.objects.get_or_create(name="Solved")[0].pk,
+        "tag": Tag.objects.get_or_create(name="vip")[0].pk,
+        "task": task.pk,
+        "attempt": attempt.pk,
+    }
