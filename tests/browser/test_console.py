@@ -233,7 +233,7 @@ def test_canned_replies_that_come_too_late_stay_away(ana: Console, place: Place)
     item = customer_writes(place)
     ana.accept()
     held = []
-    ana.page.route("**/canned/", held.append)
+    ana.page.route("**/canned/", lambda route: held.append(route))
     ana.input.press_sequentially("/h")
     until(ana.page, lambda: len(held) == 1)
     ana.input.fill("Good morning")
