@@ -1,4 +1,4 @@
-"""Z03, Z19 and neighbours: another team's things leave no trace in lists, searches and choices, nor are they acted on."""
+"""Z03, Z19 and neighbours: another team's things leave no trace in lists and choices, nor are they acted on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from apps.messaging.models import CannedReply, Conversation
 from apps.routing.models import Agent, Item
 from apps.users.models import Customer, User
 
-from .test_matrix import Rows, ask
+from .rows import Rows
+from .test_matrix import ask
 from .walk import addresses
 from .world import MARKS, Actor, Whose, World
 
