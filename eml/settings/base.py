@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "apps.users",
     "apps.messaging",
     "apps.routing",
+    "apps.notifications",
     "apps.reports",
     "apps.console",
     "eml",

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class NotificationsConfig(AppConfig):
+    name = "apps.notifications"
+    verbose_name = _("Notifications")
+    # Texts, rules and schedules are set up by supervisors; what went out is read. Gateways, webhooks and their secrets
+    # are an administrator's.
+    supervisors_may = {
+        "delivery": ("view", "change"),
+        "attempt": ("view",),
+        "receipt": ("view",),
+        "sendingqueue": ("view", "change"),
+        "preference": ("view",),
+        "suppression": ("view", "add", "delete"),
+        "notice": (),
+        "gateway": (),
+        "webhooksubscription": (),
+        "templateversion": ("view",),
+        "campaignrecipient": ("view",),
+    }

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.errors import Conflict, Invalid, NotFound
+
+
+class ReminderNotFound(NotFound):
+    detail = _("There is no such reminder.")
+
+
+class ReminderOver(Conflict):
+    code = "reminder_over"
+    detail = _("This reminder is over.")
+
+
+class NonexistentTime(Invalid):
+    code = "nonexistent_time"
+    detail = _("%(time)s does not exist in %(zone)s: the clocks go forward that night.")
+
+
+class AmbiguousTime(Invalid):
+    code = "ambiguous_time"
+    detail = _("%(time)s exists twice in %(zone)s that night. Say which one with fold 0 or 1.")
+
+
+class TimeOutOfRange(Invalid):
+    code = "time_out_of_range"
+    detail = _("The time must lie in the future, and within the next ten years.")

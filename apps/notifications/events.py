@@ -1,0 +1,57 @@
+"""What happens to reminders, campaigns and what goes out. Payloads hold ids and codes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.core.events import Fact
+
+
+@dataclass(frozen=True)
+class ReminderScheduled(Fact, type="notifications.reminder.scheduled"):
+    reminder: int
+
+
+@dataclass(frozen=True)
+class ReminderCancelled(Fact, type="notifications.reminder.cancelled"):
+    reminder: int
+
+
+@dataclass(frozen=True)
+class DeliveryDead(Fact, type="notifications.delivery.dead"):
+    """It failed for good; `error` is an ErrorKind."""
+
+    delivery: int
+    way: str
+    error: str
+
+
+@dataclass(frozen=True)
+class QueueChanged(Fact, type="notifications.queue.changed"):
+    """Somebody paused, resumed, slowed, revived or emptied a sending queue; `what` says which."""
+
+    way: str
+    priority: int
+    what: str
+    count: int
+
+
+@dataclass(frozen=True)
+class ConsentChanged(Fact, type="notifications.consent.changed"):
+    customer: int
+    purpose: int
+    way: str
+    is_wanted: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class TemplateChanged(Fact, type="notifications.template.changed"):
+    template: int
+    version: int
+
+
+@dataclass(frozen=True)
+class CampaignChanged(Fact, type="notifications.campaign.changed"):
+    campaign: int
+    state: str

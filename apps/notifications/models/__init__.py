@@ -1,0 +1,32 @@
+"""What is said (texts), when (reminders), to whom it may be said (people), and what became of it (deliveries)."""
+
+from __future__ import annotations
+
+from .automation import Automation, Campaign, CampaignRecipient, Segment
+from .deliveries import Attempt, Delivery, Gateway, Receipt, SendingQueue
+from .people import Notice, Preference, Suppression
+from .reminders import Appointment, Reminder
+from .texts import Purpose, SendingRule, Template, TemplateVersion
+from .webhooks import WebhookSubscription
+
+__all__ = [
+    "Appointment",
+    "Attempt",
+    "Automation",
+    "Campaign",
+    "CampaignRecipient",
+    "Delivery",
+    "Gateway",
+    "Notice",
+    "Preference",
+    "Purpose",
+    "Receipt",
+    "Reminder",
+    "Segment",
+    "SendingQueue",
+    "SendingRule",
+    "Suppression",
+    "Template",
+    "TemplateVersion",
+    "WebhookSubscription",
+]

@@ -1,0 +1,72 @@
+"""Deliveries come to be in the transaction of their cause; the same one asked for twice is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from apps.users.models import Customer, User
+
+from ..choices import DeliveryState, Priority, Reason
+from ..models import Delivery
+
+INSERTED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Something to be sent. `cause`, `occurrence`, `to` and `way` together make it the one it is."""
+
+    cause: str
+    to: Customer | User | str
+    way: str
+    at: datetime
+    occurrence: str = ""
+    purpose_id: int | None = None
+    template_version_id: int | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = Priority.NORMAL
+    expires_at: datetime | None = None
+    # Where it goes, when that is not the recipient's own address (a webhook, the address a customer wrote from).
+    address: str = ""
+
+
+def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
+    """Write those that do not exist yet, inside the caller's transaction; safe to repeat."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("Deliveries are made inside the transaction of their cause.")
+    Delivery.objects.bulk_create(
+        [_row(draft, now) for draft in drafts], batch_size=INSERTED_AT_ONCE, ignore_conflicts=True
+    )
+
+
+def _row(draft: Draft, now: datetime) -> Delivery:
+    return Delivery(
+        cause=draft.cause,
+        occurrence=draft.occurrence,
+        recipient=draft.to if isinstance(draft.to, str) else draft.to.actor_ref,
+        way=draft.way,
+        customer=draft.to if isinstance(draft.to, Customer) else None,
+        user=draft.to if isinstance(draft.to, User) else None,
+        address=draft.address,
+        purpose_id=draft.purpose_id,
+        template_version_id=draft.template_version_id,
+        context=draft.context,
+        priority=draft.priority,
+        slot_at=draft.at,
+        due_at=draft.at,
+        expires_at=draft.expires_at,
+        created_at=now,
+    )
+
+
+def cancel(*, cause: str, reason: Reason, occurrence: str | None = None) -> int:
+    """Call off what waits for its time; what is being sent is past calling off. Returns how many."""
+    waiting = Delivery.objects.filter(cause=cause, state=DeliveryState.DUE)
+    if occurrence is not None:
+        waiting = waiting.filter(occurrence=occurrence)
+    return waiting.update(state=DeliveryState.CANCELLED, reason=reason)
