@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from apps.core import visibility
-from apps.core.models import Handling
+from apps.core.models import ErrorGroup, Handling
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         [
             Entry(_("Event log"), "history", "core.event"),
             Entry(_("Follow-ups"), "sync_problem", "core.handling"),
+            Entry(_("Errors"), "error", "core.errorgroup"),
             Entry(_("Decisions"), "psychology", "routing.decision"),
             Entry(_("Schedule"), "schedule", "django_celery_beat.periodictask"),
             Entry(_("Failed sign-ins"), "lock_person", "axes.accessattempt"),
@@ -90,10 +92,14 @@ def _item(request: HttpRequest, entry: Entry) -> dict | None:
         # One table taken out of the admin must not take every page of it down with it.
         return None
     # A zero would only draw the eye.
-    if entry.model == "core.handling" and (dead := _dead_count(request)):
-        item["badge"] = dead
+    count = _WANTING.get(entry.model)
+    if count and (number := count(request)):
+        item["badge"] = number
     return item
 
 
-def _dead_count(request: HttpRequest) -> int:
-    return visibility.visible(Handling.objects.dead(), to=request.user).count()
+# What wants somebody's attention, by the table it lies in.
+_WANTING: dict[str, Callable[[HttpRequest], int]] = {
+    "core.handling": lambda request: visibility.visible(Handling.objects.dead(), to=request.user).count(),
+    "core.errorgroup": lambda request: ErrorGroup.objects.alarming().count(),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,22 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from apps.core.error_log import Recorder
+
 # How long one example takes says more about the machine than about the program.
 hypothesis_settings.register_profile("eml", deadline=None)
 hypothesis_settings.load_profile("eml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def errors_are_not_kept() -> Iterator[None]:
+    """The thread that writes errors down would do so in whatever test runs at that moment; its own tests call it."""
+    recorders = [handler for handler in logging.root.handlers if isinstance(handler, Recorder)]
+    for recorder in recorders:
+        logging.root.removeHandler(recorder)
+    yield
+    for recorder in recorders:
+        logging.root.addHandler(recorder)
 
 
 @pytest.fixture(autouse=True)

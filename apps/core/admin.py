@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from . import dispatch, visibility
+from . import dispatch, incidents, visibility
 from .admin_base import (
     DropdownFilter,
     InfinitePaginator,
@@ -32,7 +32,7 @@ from .admin_base import (
     site,
 )
 from .events import Fact
-from .models import Event, Handling
+from .models import ErrorGroup, Event, Handling
 
 
 class TypeFilter(DropdownFilter):
@@ -169,6 +169,75 @@ class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
     @display(description=_("last error"))
     def error_text(self, handling: Handling) -> SafeString:
         return format_html('<pre class="whitespace-pre-wrap">{}</pre>', handling.last_error)
+
+
+class IncidentFilter(DropdownFilter):
+    title = _("incident")
+    parameter_name = "incident"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("open", _("Not acknowledged")), ("any", _("All incidents"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        match self.value():
+            case "open":
+                return queryset.alarming()  # type: ignore[attr-defined]
+            case "any":
+                return queryset.filter(alarmed_at__isnull=False)
+            case _:
+                return queryset
+
+
+@register(ErrorGroup)
+class ErrorGroupAdmin(ReadOnlyAdmin):
+    list_display = ["title", "place", "state", "count", "last_seen", "request_id"]
+    list_filter = [IncidentFilter]
+    list_filter_submit = True
+    ordering = ["-last_seen_at"]
+    actions = ["acknowledge"]
+    search_fields = ["title", "place", "request_id"]
+    fields = [
+        "title",
+        "place",
+        "level",
+        "logger",
+        "count",
+        "first_seen",
+        "last_seen",
+        "request_id",
+        "state_name",
+        "acknowledged_by",
+    ]
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_errorgroup")
+
+    @action(description=_("Acknowledge: somebody looks after it"), permissions=["acknowledge"])
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[ErrorGroup]) -> None:
+        now = timezone.now()
+        done = sum(incidents.acknowledge(group, by=request.user, now=now) for group in queryset)  # type: ignore[arg-type]
+        text = ngettext("%(count)s incident is acknowledged.", "%(count)s incidents are acknowledged.", done)
+        level = messages.SUCCESS if done else messages.WARNING
+        told = text % {"count": done} if done else _("None of these is an open incident.")
+        self.message_user(request, told, level)
+
+    @display(description=_("state"), label={"open": "danger", "known": "info", "seen": "warning"})
+    def state(self, group: ErrorGroup) -> tuple[str, Any]:
+        if group.alarmed_at is None:
+            return "seen", _("Seen")
+        return ("known", _("Acknowledged")) if group.acknowledged_at else ("open", _("Incident"))
+
+    @display(description=_("state"))
+    def state_name(self, group: ErrorGroup) -> Any:
+        return self.state(group)[1]
+
+    @display(description=_("first seen"))
+    def first_seen(self, group: ErrorGroup) -> str:
+        return _second(group.first_seen_at)
+
+    @display(description=_("last seen"), ordering="last_seen_at")
+    def last_seen(self, group: ErrorGroup) -> str:
+        return _second(group.last_seen_at)
 
 
 def _second(at: datetime) -> str:

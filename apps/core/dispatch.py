@@ -78,11 +78,14 @@ def _run(handling_id: int, tries: int) -> None:
 
 
 def _put_back(handling_id: int, tries: int, *, error: Exception) -> None:
+    is_dead = tries >= MOST_TRIES
     Handling.objects.filter(id=handling_id, tries=tries).update(
         due_at=timezone.now() + backoff(tries),
-        is_dead=tries >= MOST_TRIES,
+        is_dead=is_dead,
         last_error=f"{type(error).__name__}: {error}"[:2000],
     )
+    if is_dead:
+        logger.critical("a follow-up failed for good (%s)", handling_id)
 
 
 def park_exhausted(*, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""What happened (Event), what still follows from it (Handling), and which API writes were already answered."""
+"""What happened (Event), what still follows from it (Handling), which API writes were already answered, what failed."""
 
 from __future__ import annotations
 
@@ -95,3 +95,46 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class ErrorGroupQuerySet(models.QuerySet):
+    def alarming(self) -> ErrorGroupQuerySet:
+        """Incidents nobody has acknowledged."""
+        return self.filter(alarmed_at__isnull=False, acknowledged_at=None)
+
+
+class ErrorGroup(models.Model):
+    """Errors of one kind at one place: counted, without anything a person said or is. Critical ones are incidents."""
+
+    fingerprint = models.CharField(max_length=64, unique=True, editable=False)
+    level = models.CharField(_("level"), max_length=10)
+    logger = models.CharField(_("logger"), max_length=100)
+    title = models.CharField(_("what"), max_length=200)
+    place = models.CharField(_("where"), max_length=200, blank=True)
+    count = models.PositiveBigIntegerField(_("times"), default=0)
+    first_seen_at = models.DateTimeField(_("first seen"))
+    last_seen_at = models.DateTimeField(_("last seen"))
+    request_id = models.CharField(_("last request"), max_length=64, blank=True)
+    # An incident lasts from here to its acknowledgement; a later error begins the next one.
+    alarmed_at = models.DateTimeField(_("incident since"), null=True)
+    acknowledged_at = models.DateTimeField(_("acknowledged"), null=True)
+    acknowledged_by = models.CharField(_("acknowledged by"), max_length=40, blank=True)
+
+    objects = ErrorGroupQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("error")
+        verbose_name_plural = _("errors")
+        indexes = [
+            models.Index(fields=["-last_seen_at"], name="error_by_time"),
+            models.Index(
+                fields=["alarmed_at"], condition=models.Q(acknowledged_at=None), name="error_alarming"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def stream(self) -> str:
+        return f"error:{self.pk}"

@@ -311,6 +311,7 @@ READ, SET_UP, TIDY = "view", "view add change", "view add change delete"
 MODELS = {
     "core_event": Model("event", READ, READ),
     "core_handling": Model("handling", READ, READ),
+    "core_errorgroup": Model("error", READ, READ, ALL),
     "axes_accessattempt": Model("attempt", "", "view delete", ALL),
     "django_celery_beat_periodictask": Model("task", "", READ, ALL),
     "users_customer": Model("customer", SET_UP, SET_UP, has_history=True, may_be_empty=True),

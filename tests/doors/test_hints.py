@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 from django.urls import reverse
 
-from apps.core.models import Handling
+from apps.core.models import ErrorGroup, Handling
 from apps.messaging.models import CannedReply, Conversation
 from apps.routing.models import Agent, Item
 from apps.users.models import Customer, User
@@ -115,6 +115,8 @@ def test_z03_search_of_the_whole_admin_stays_in_ones_teams(world: World) -> None
 
 ACTIONS = [
     ("core_handling", "retry", Handling, "handling", {}),
+    # Errors belong to no team; the one there is no incident.
+    ("core_errorgroup", "acknowledge", ErrorGroup, "error", {}),
     ("users_user", "sign_out", User, "user", {}),
     ("users_user", "switch_off", User, "user", {}),
     ("users_user", "remove_second_factor", User, "user", {}),
@@ -168,6 +170,7 @@ FORGED = {
     # page: what a browser would send to make, change or delete a row of a page that may only be read.
     "core_event": {"type": "forged", "stream": "forged", "actor": "user:1"},
     "core_handling": {"tries": 0, "is_dead": ""},
+    "core_errorgroup": {"count": 0, "title": "forged"},
     "messaging_conversation": {"status": "closed", "rating": 5},
     "routing_decision": {"score": 1},
     "routing_item": {"state": "done"},

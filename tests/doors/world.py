@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from apps.core.models import Event, Handling
+from apps.core.models import ErrorGroup, Event, Handling
 from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.routing.models import Decision, Item, Offer
@@ -215,7 +215,12 @@ def _shared(agent: Any) -> dict[str, int]:
     attempt, _ = AccessAttempt.objects.get_or_create(
         username="somebody", ip_address="192.0.2.7", user_agent="", defaults={"failures_since_start": 9}
     )
+    now = timezone.now()
+    error, _ = ErrorGroup.objects.get_or_create(
+        fingerprint="x", defaults={"title": "ValueError", "first_seen_at": now, "last_seen_at": now}
+    )
     return {
+        "error": error.pk,
         "reason": make_reason().pk,
         "skill": make_skill("cards").pk,
         "disposition": Disposition.objects.get_or_create(name="Solved")[0].pk,
