@@ -47,6 +47,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         _("Set-up"),
         [
             Entry(_("Queues"), "alt_route", "routing.queue"),
+            Entry(_("Policy versions"), "difference", "routing.policyversion"),
             Entry(_("Skills"), "school", "routing.skill"),
             Entry(_("Inboxes"), "inbox", "messaging.inbox"),
             Entry(_("Canned replies"), "quickreply", "messaging.cannedreply"),

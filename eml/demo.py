@@ -6,17 +6,9 @@ from django.db import transaction
 
 from apps.core.events import SYSTEM
 from apps.messaging.models import CannedReply, Disposition, Inbox, Tag
-from apps.routing.models import (
-    AgentSkill,
-    InboxRoute,
-    Need,
-    NotReadyReason,
-    PriorityLevel,
-    Queue,
-    Skill,
-    Step,
-)
-from apps.routing.services import agents
+from apps.routing.models import AgentSkill, InboxRoute, NotReadyReason, Skill
+from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft
+from apps.routing.services import agents, policies
 from apps.users.choices import Role
 from apps.users.models import Team, User
 from apps.users.services import people
@@ -93,21 +85,22 @@ def _texts() -> None:
 
 
 def _queues(support: Team, sales: Team) -> None:
-    support_queue = Queue.objects.create(name="Support", slug="support", team=support, w_fit=10, w_last=60)
-    _steps(support_queue, [(0, {"english": 3, "cards": 3}), (20, {"english": 2})])
-    PriorityLevel.objects.create(queue=support_queue, name="vip", credit=90)
-    sales_queue = Queue.objects.create(name="Sales", slug="sales", team=sales)
-    _steps(sales_queue, [(0, {"accounts": 3}), (30, {"english": 1})])
-    for slug, name, queue in (
-        (INBOX_SLUG, "Support chat", support_queue),
-        ("sales", "Sales chat", sales_queue),
+    support_policy = PolicyDraft(
+        steps=(
+            StepDraft(0, (("english", 3), ("cards", 3))),
+            StepDraft(20, (("english", 2),), if_nobody=True),
+        ),
+        levels=(LevelDraft("vip", 90),),
+        settings={"name": "Support", "slug": "support", "team": support, "w_fit": 10, "w_last": 60},
+    )
+    sales_policy = PolicyDraft(
+        steps=(StepDraft(0, (("accounts", 3),)), StepDraft(30, (("english", 1),), if_nobody=True)),
+        settings={"name": "Sales", "slug": "sales", "team": sales},
+    )
+    for slug, name, policy in (
+        (INBOX_SLUG, "Support chat", support_policy),
+        ("sales", "Sales chat", sales_policy),
     ):
+        queue = policies.create(draft=policy, by=SYSTEM)
         inbox = Inbox.objects.create(name=name, slug=slug, team=queue.team)
         InboxRoute.objects.create(inbox=inbox, queue=queue)
-
-
-def _steps(queue: Queue, steps: list[tuple[int, dict[str, int]]]) -> None:
-    for after, needs in steps:
-        step = Step.objects.create(queue=queue, after=after, if_nobody=after > 0)
-        for name, level in needs.items():
-            Need.objects.create(step=step, skill=Skill.objects.get(name=name), level=level)

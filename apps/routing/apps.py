@@ -18,6 +18,7 @@ class RoutingConfig(AppConfig):
         "decision": ("view",),
         "offer": ("view",),
         "presenceinterval": ("view",),
+        "policyversion": ("view",),
         "historicalqueue": ("view",),
         "routerturn": (),
     }

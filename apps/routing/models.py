@@ -76,7 +76,9 @@ class Queue(models.Model):
     w_last = models.SmallIntegerField(
         _("weight of the last agent"),
         default=0,
-        help_text=_("Seconds for the agent the customer already knows."),
+        help_text=_(
+            "Seconds for the agent the customer knows: his own (attribute “preferred_agent”), else the last one."
+        ),
     )
     units = models.PositiveSmallIntegerField(
         _("units"),
@@ -151,7 +153,9 @@ class Need(models.Model):
     """One minimum level that a step asks for."""
 
     step = models.ForeignKey(Step, models.CASCADE, related_name="needs")
-    skill = models.ForeignKey(Skill, models.PROTECT, related_name="+", verbose_name=_("skill"))
+    skill = models.ForeignKey(Skill, models.PROTECT, null=True, related_name="+", verbose_name=_("skill"))
+    # Instead of a skill one person: every agent is skilled at being himself.
+    agent = models.ForeignKey("Agent", models.PROTECT, null=True, related_name="+", verbose_name=_("agent"))
     level = models.PositiveSmallIntegerField(
         _("minimum level"), default=1, validators=[MinValueValidator(1), MaxValueValidator(5)]
     )
@@ -159,10 +163,22 @@ class Need(models.Model):
     class Meta:
         verbose_name = _("need")
         verbose_name_plural = _("needs")
-        constraints = [models.UniqueConstraint(fields=["step", "skill"], name="need_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["step", "skill"], name="need_once"),
+            models.UniqueConstraint(fields=["step", "agent"], name="need_agent_once"),
+            models.CheckConstraint(
+                condition=Q(skill=None, agent__isnull=False) | Q(skill__isnull=False, agent=None),
+                name="need_skill_or_agent",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.skill} ≥ {self.level}"
+        return f"{self.key} ≥ {self.level}"
+
+    @property
+    def key(self) -> str:
+        """The name of the skill, as the policy knows it."""
+        return self.skill.name if self.skill else f"agent:{self.agent_id}"
 
 
 class PriorityLevel(models.Model):
@@ -192,6 +208,27 @@ class PriorityLevel(models.Model):
     def clean(self) -> None:
         if self.queue_id and self.queue.levels.exclude(pk=self.pk).count() >= self.MOST:
             raise ValidationError(_("A queue has 16 priority levels at most."))
+
+
+class PolicyVersion(models.Model):
+    """A policy as a queue had it since `at`, whole and readable. Append-only: decisions name it by its number."""
+
+    queue = models.ForeignKey(Queue, models.CASCADE, related_name="versions", verbose_name=_("queue"))
+    number = models.PositiveIntegerField(_("policy version"))
+    at = models.DateTimeField(_("since"))
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("changed by")
+    )
+    # As `policy_history.Snapshot` writes it.
+    policy = models.JSONField(_("policy"))
+
+    class Meta:
+        verbose_name = _("policy version")
+        verbose_name_plural = _("policy versions")
+        constraints = [models.UniqueConstraint(fields=["queue", "number"], name="policy_version_once")]
+
+    def __str__(self) -> str:
+        return _("%(queue)s, version %(number)s") % {"queue": self.queue, "number": self.number}
 
 
 class InboxRoute(models.Model):

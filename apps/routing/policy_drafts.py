@@ -17,6 +17,9 @@ HIGHEST_LEVEL = 5
 
 Needs = tuple[tuple[str, int], ...]
 
+# Every agent is skilled at being himself: a step may ask for one person.
+PERSON = "agent:"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepDraft:
@@ -42,7 +45,7 @@ class PolicyDraft:
 
 
 def problems(draft: PolicyDraft, *, skills: Collection[str]) -> list[str]:
-    """What makes it unusable, one sentence each; `skills` are those that exist."""
+    """What makes it unusable, one sentence each; `skills` are those that exist, people (`agent:<id>`) among them."""
     return [*_step_problems(draft.steps, skills), *_level_problems(draft.levels)]
 
 
@@ -65,7 +68,12 @@ def _step_problems(steps: tuple[StepDraft, ...], skills: Collection[str]) -> Ite
 def _need_problems(step: StepDraft, skills: Collection[str]) -> Iterator[str]:
     names = [name for name, _level in step.needs]
     for name in dict.fromkeys(names):
-        if name not in skills:
+        if name not in skills and name.startswith(PERSON):
+            text = _(
+                "Step after %(after)s s: whom it is kept for takes no work any more. Choose somebody else."
+            )
+            yield text % {"after": step.after}
+        elif name not in skills:
             yield _("Step after %(after)s s: there is no skill called “%(name)s”.") % {
                 "after": step.after,
                 "name": name,
@@ -114,6 +122,21 @@ def _accepts_all_of(earlier: StepDraft, step: StepDraft) -> bool:
 
 
 _NEED = re.compile(r"(?P<name>[-\w]+)(?:\s*(?:>=|≥|:|=)?\s*(?P<level>\d+))?", re.ASCII)
+
+
+def person(agent_id: int) -> tuple[str, int]:
+    """The need for just this agent."""
+    return f"{PERSON}{agent_id}", 1
+
+
+def agent_of(name: str) -> int | None:
+    """Whom a need asks for by person; None for a skill."""
+    return int(name.removeprefix(PERSON)) if name.startswith(PERSON) else None
+
+
+def agents_named(draft: PolicyDraft) -> list[int]:
+    names = (name for step in draft.steps for name, _level in step.needs)
+    return [agent for name in names if (agent := agent_of(name)) is not None]
 
 
 def read_needs(text: str) -> Needs:

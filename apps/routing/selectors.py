@@ -17,7 +17,19 @@ from apps.users.models import User
 
 from . import presence_policy
 from .choices import Chosen, ItemState, OfferState, State
-from .models import Agent, AgentSkill, Decision, Item, ItemQuerySet, Offer, PresenceInterval, Queue
+from .models import (
+    Agent,
+    AgentSkill,
+    Decision,
+    Item,
+    ItemQuerySet,
+    Offer,
+    PolicyVersion,
+    PresenceInterval,
+    Queue,
+    Skill,
+)
+from .policy_starts import Crew
 
 # Whoever is further behind learns his place when his page asks again.
 NEXT_TOLD = 20
@@ -60,7 +72,7 @@ def _of_team(now: datetime, **states: object) -> Coalesce:
 
 def with_policy(queues: QuerySet[Queue]) -> QuerySet[Queue]:
     """Ready to show steps, needs and levels: three queries, however many queues."""
-    return queues.prefetch_related("steps__needs__skill", "levels")
+    return queues.prefetch_related("steps__needs__skill", "steps__needs__agent__user", "levels")
 
 
 def queues_to_pass_on_to() -> QuerySet[Queue]:
@@ -71,6 +83,45 @@ def queues_to_pass_on_to() -> QuerySet[Queue]:
 def is_staffed(queue: Queue, *, now: datetime) -> bool:
     """Whether anybody of the queue's team is signed in."""
     return Agent.objects.connected(now).filter(user__teams=queue.team_id, user__is_active=True).exists()
+
+
+def crew_of(user: User) -> Crew:
+    """What a ready-made policy may ask for: the skills most agents have, and somebody of this user's teams."""
+    skills = Skill.objects.annotate(agent_count=Count("agents")).order_by("-agent_count", "name")
+    first = agents_to_keep_for(user).values_list("pk", flat=True).first()
+    return Crew(list(skills.values_list("name", flat=True)[:2]), first)
+
+
+def agents_to_keep_for(user: User) -> QuerySet[Agent]:
+    """Whom this supervisor may name in a policy."""
+    rows = agents_visible_to(user).filter(user__is_active=True)
+    return rows.select_related("user").order_by("user__name", "pk")
+
+
+def versions_visible_to(user: User) -> QuerySet[PolicyVersion]:
+    return _with_the_one_before().filter(queue__in=queues_visible_to(user).values("pk"))
+
+
+def versions_of(queue: Queue) -> QuerySet[PolicyVersion]:
+    return _with_the_one_before().filter(queue=queue).order_by("-number")
+
+
+def _with_the_one_before() -> QuerySet[PolicyVersion]:
+    """Adds `policy_before`, None where that is not known."""
+    earlier = PolicyVersion.objects.filter(queue=OuterRef("queue"), number=OuterRef("number") - 1)
+    rows = PolicyVersion.objects.annotate(policy_before=Subquery(earlier.values("policy")[:1]))
+    return rows.select_related("queue", "by")
+
+
+def versions_named_by(decisions: Iterable[Decision]) -> dict[int, int]:
+    """Decision → the id of the policy version it used, where that is known; one query for all of them."""
+    wanted = {decision.pk: (decision.queue_id, decision.policy) for decision in decisions}
+    rows = PolicyVersion.objects.filter(
+        queue__in={queue for queue, _ in wanted.values()},
+        number__in={number for _, number in wanted.values()},
+    )
+    ids = {(queue, number): pk for pk, queue, number in rows.values_list("pk", "queue", "number")}
+    return {pk: ids[key] for pk, key in wanted.items() if key in ids}
 
 
 # The line

@@ -17,7 +17,8 @@ from apps.core.events import SYSTEM
 from apps.messaging.models import Disposition, Inbox
 from apps.routing.choices import Chosen
 from apps.routing.models import InboxRoute, Queue
-from apps.routing.services import agents
+from apps.routing.policy_drafts import PolicyDraft
+from apps.routing.services import agents, policies
 from apps.users.models import Team, User
 from apps.users.services import people, tokens
 
@@ -39,7 +40,8 @@ def build(*, how_many: int) -> Stage:
     """An own team, queue, inbox and agents, so that nobody else is disturbed."""
     key = secrets.token_hex(4)
     team = Team.objects.create(name=f"Replay {key}")
-    queue = Queue.objects.create(name=f"Replay {key}", slug=f"replay-{key}", team=team, wrap_up_seconds=0)
+    settings = {"name": f"Replay {key}", "slug": f"replay-{key}", "team": team, "wrap_up_seconds": 0}
+    queue = policies.create(draft=PolicyDraft(settings=settings), by=SYSTEM)
     inbox = Inbox.objects.create(name=f"Replay {key}", slug=f"replay-{key}", team=team)
     InboxRoute.objects.create(inbox=inbox, queue=queue)
     disposition, _ = Disposition.objects.get_or_create(name="Replayed")

@@ -325,6 +325,7 @@ MODELS = {
     "routing_agent": Model("agent", SET_UP, SET_UP),
     "routing_decision": Model("decision", READ, READ),
     "routing_item": Model("item", READ, READ),
+    "routing_policyversion": Model("version", READ, READ),
     "routing_queue": Model("queue", SET_UP, SET_UP, has_history=True),
     "routing_skill": Model("skill", SET_UP, TIDY, ALL),
     "routing_notreadyreason": Model("reason", SET_UP, SET_UP, ALL),

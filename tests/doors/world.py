@@ -18,7 +18,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from apps.core.models import ErrorGroup, Event, Handling
 from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import attachments, conversations, notes
-from apps.routing.models import Decision, Item, Offer
+from apps.routing.models import Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
 from apps.users.services import tokens
@@ -133,6 +133,9 @@ def _side(letter: str) -> tuple[Side, User, Any]:
     mark = MARKS[letter]
     team = make_team(f"Team {mark}")
     queue = make_queue(team=team, wrap_up_seconds=30)
+    version = PolicyVersion.objects.create(
+        queue=queue, number=1, at=now, policy={"settings": {"name": mark}, "steps": [], "levels": {}}
+    )
     inbox = make_inbox(queue=queue, slug=f"inbox-of-{letter}")
     agent = make_agent(
         team, user=make_user(teams=[team], name=f"Agent {mark}", password=PASSWORD), capacity=300
@@ -164,6 +167,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "contact": contact.pk,
         "offer": offer.pk,
         "queue": queue.pk,
+        "version": version.pk,
         "user": agent.user.pk,
         "agent": agent.pk,
         "team": team.pk,

@@ -11,10 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from apps.core.events import SYSTEM
 from apps.core.models import Event
+from apps.routing import policy_starts, selectors
 from apps.routing.choices import Chosen, ItemState
-from apps.routing.models import Agent, InboxRoute, Item, Queue
-from apps.routing.policy_drafts import LevelDraft, StepDraft
+from apps.routing.models import Agent, InboxRoute, Item, PolicyVersion, Queue
+from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from apps.routing.services import offers, policies, router
 from apps.users.choices import Role
 from tests.factories import (
@@ -32,6 +34,7 @@ from tests.routing.checks import assert_in_order
 
 pytestmark = pytest.mark.django_db
 QUEUES, AGENTS, LINE = "/admin/routing/queue/", "/admin/routing/agent/", "/admin/routing/item/"
+VERSIONS = "/admin/routing/policyversion/"
 DECISIONS, CONVERSATIONS = "/admin/routing/decision/", "/admin/messaging/conversation/"
 
 
@@ -101,7 +104,7 @@ def form_of(queue, *, steps=None, levels=None, routes=(), **changes):
                 "id": step.pk,
                 "queue": queue.pk,
                 "after": step.after,
-                "needs": ", ".join(f"{need.skill.name} {need.level}" for need in step.needs.all()),
+                "needs": ", ".join(f"{need.key} {need.level}" for need in step.needs.all()),
             }
             for step in stored_steps
         ]
@@ -245,6 +248,99 @@ def test_nobody_deletes_a_queue_or_reverts_it_without_its_steps(queue, as_admin)
     old = queue.history.first()
     text = page(as_admin, f"{QUEUES}{queue.pk}/history/{old.pk}/")
     assert 'name="_save"' not in text
+
+
+@pytest.mark.parametrize("start", [start.key for start in policy_starts.STARTS])
+def test_new_queue_begins_with_a_ready_made_policy(queue, as_boss, start):
+    make_agent(queue.team, skills={"cards": 3, "de": 2})
+    answer = as_boss.get(f"{QUEUES}add/?start={start}")
+    forms = {formset.formset.prefix: formset.formset for formset in answer.context["inline_admin_formsets"]}
+    fields = {"name": "New", "slug": "new", "team": queue.team_id, "is_active": "on"}
+    shown = [answer.context["adminform"].form, *forms["steps"], *forms["levels"], *forms["routes"]]
+    for form in (*shown, *(formset.management_form for formset in forms.values())):
+        for bound in form:
+            if bound.html_name not in fields and bound.value() is not None:
+                fields[bound.html_name] = bound.value()
+    saved = as_boss.post(f"{QUEUES}add/?start={start}", fields, follow=True)
+    assert saved.redirect_chain, errors_of(saved)
+    made = Queue.objects.get(slug="new")
+    boss = saved.wsgi_request.user
+    wanted = policy_starts.find(start).draft(selectors.crew_of(boss))
+    found = policies.draft_of(made)
+    assert [(step.after, set(step.needs), step.if_nobody) for step in found.steps] == [
+        (step.after, set(step.needs), step.if_nobody) for step in wanted.steps
+    ]
+    assert found.levels == wanted.levels
+    assert found.settings | wanted.settings == found.settings
+    assert made.versions.get().by == boss
+
+
+def test_unknown_start_is_an_empty_page(queue, as_boss):
+    assert "Start from a ready-made policy" in page(as_boss, f"{QUEUES}add/?start=nope")
+
+
+def test_step_is_kept_for_a_person_chosen_by_name(queue, as_boss):
+    ana = make_agent(queue.team)
+    first = queue.steps.first()
+    kept = {"id": first.pk, "queue": queue.pk, "after": 0, "needs": "cards 3", "kept_for": ana.pk}
+    second = {"id": queue.steps.last().pk, "queue": queue.pk, "after": 20, "needs": "cards 1"}
+    assert change(as_boss, queue, steps=[kept, second]).redirect_chain
+    assert policies.draft_of(Queue.objects.get()).steps[0].needs == ((f"agent:{ana.pk}", 1), ("cards", 3))
+    answer = as_boss.get(f"{QUEUES}{queue.pk}/change/")
+    (steps, *_) = answer.context["inline_admin_formsets"]
+    assert steps.formset.forms[0]["kept_for"].value() == ana.pk
+    ana.user.is_active = False
+    ana.user.save()
+    answer = as_boss.get(f"{QUEUES}{queue.pk}/change/")
+    assert (ana.pk, str(ana)) in answer.context["inline_admin_formsets"][0].formset.forms[0][
+        "kept_for"
+    ].field.choices
+    queue.refresh_from_db()
+    assert "takes no work any more" in errors_of(
+        change(
+            as_boss,
+            queue,
+            steps=[kept | {"id": queue.steps.first().pk}, second | {"id": queue.steps.last().pk}],
+        )
+    )
+
+
+def test_nobody_of_another_team_can_be_chosen(queue, as_boss):
+    stranger = make_agent(make_team())
+    steps = [
+        {"id": step.pk, "queue": queue.pk, "after": step.after, "kept_for": stranger.pk}
+        for step in queue.steps.all()
+    ]
+    assert "Select a valid choice" in errors_of(change(as_boss, queue, steps=steps))
+
+
+def test_versions_say_who_changed_what(queue, as_boss, boss):
+    policies.save(queue, draft=PolicyDraft(settings={"w_fit": 10}), by=SYSTEM)
+    change(as_boss, Queue.objects.get(), w_fit=15)
+    text = page(as_boss, f"{QUEUES}{queue.pk}/change/")
+    assert "weight of fit: 10 → 15" in text
+    assert boss.name in text
+    newest = PolicyVersion.objects.latest("number")
+    assert "weight of fit: 10 → 15" in page(as_boss, VERSIONS)
+    shown = page(as_boss, f"{VERSIONS}{newest.pk}/change/")
+    assert "weight of fit: 10 → 15" in shown
+    assert boss.name in shown
+
+
+def test_decision_links_the_version_it_used(queue, as_boss):
+    saved = policies.save(queue, draft=PolicyDraft((StepDraft(0),)), by=SYSTEM)
+    make_agent(queue.team)
+    item = put_in_line(queue)
+    router.run(now=timezone.now())
+    version = PolicyVersion.objects.get(number=saved.version)
+    address = f"{VERSIONS}{version.pk}/change/"
+    decision = item.decisions.get()
+    assert address in page(as_boss, f"{DECISIONS}{decision.pk}/change/")
+    assert address in page(as_boss, f"{CONVERSATIONS}{item.conversation_id}/change/")
+    version.delete()
+    text = page(as_boss, f"{DECISIONS}{decision.pk}/change/")
+    assert address not in text
+    assert f"version {saved.version}" in text
 
 
 # Agents

@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
 from apps.core.models import Event
 from apps.routing import errors, policy_drafts, selectors
-from apps.routing.models import InboxRoute, Item, Queue
-from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft, read_needs, write_needs
-from apps.routing.services import policies
-from tests.factories import make_inbox, make_queue, make_skill, make_team, put_in_line
+from apps.routing.models import Agent, InboxRoute, Item, Offer, PolicyVersion, Queue
+from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft, person, read_needs, write_needs
+from apps.routing.services import policies, router
+from apps.users.choices import Role
+from tests.factories import (
+    hand_to,
+    make_agent,
+    make_customer,
+    make_inbox,
+    make_queue,
+    make_skill,
+    make_team,
+    make_user,
+    put_in_line,
+)
 
 
 def draft(*steps, levels=(), **settings):
@@ -207,3 +220,73 @@ def test_what_waits_goes_with_its_queue_to_another_team(skills):
     item.conversation.refresh_from_db()
     assert item.conversation.team == team
     assert timezone.now() > item.at
+
+
+# Versions
+
+
+def test_each_version_is_kept_with_its_author(skills):
+    team = make_team()
+    boss = make_user(Role.SUPERVISOR, [team])
+    queue = policies.create(draft=draft(StepDraft(0), name="New", slug="new", team=team), by=SYSTEM)
+    policies.save(queue, draft=draft(StepDraft(0, (("de", 2),)), w_fit=5), by=boss)
+    first, second = queue.versions.order_by("number")
+    assert [(row.number, row.by) for row in (first, second)] == [(1, None), (2, boss)]
+    assert (first.policy["steps"], first.policy["settings"]["team"]) == (
+        [{"after": 0, "needs": [], "if_nobody": False}],
+        str(team),
+    )
+    assert second.policy["steps"][0]["needs"] == [["de", 2]]
+    (shown, _) = selectors.versions_of(queue)
+    assert shown.policy_before == first.policy
+
+
+def test_nothing_is_kept_of_what_was_not_saved(skills):
+    queue = make_queue()
+    with pytest.raises(errors.PolicyInvalid):
+        policies.save(queue, draft=draft(StepDraft(5)), by=SYSTEM)
+    assert not PolicyVersion.objects.exists()
+
+
+# People
+
+
+def test_step_may_ask_for_one_person(skills):
+    queue = make_queue()
+    ana, ben = make_agent(queue.team), make_agent(queue.team)
+    wanted = draft(StepDraft(0, (person(ana.pk),)), StepDraft(30))
+    saved = policies.save(queue, draft=wanted, by=SYSTEM)
+    assert policies.draft_of(saved).steps == wanted.steps
+    assert saved.versions.get().policy["steps"][0]["needs"] == [[str(ana), None]]
+    item = put_in_line(queue)
+    router.run(now=timezone.now())
+    assert Offer.objects.get(item=item).agent == ana
+    busy = put_in_line(queue, waited=20)
+    Agent.objects.filter(pk=ana.pk).update(capacity=4)
+    router.run(now=timezone.now())
+    assert not Offer.objects.filter(item=busy, agent=ben).exists()
+
+
+def test_whoever_is_switched_off_or_of_another_team_is_not_asked_for(skills):
+    queue = make_queue()
+    gone, stranger = make_agent(queue.team), make_agent(make_team())
+    gone.user.is_active = False
+    gone.user.save()
+    for agent, sentence in (
+        (gone, "whom it is kept for takes no work any more"),
+        (stranger, f"{stranger} is not in the team {queue.team}"),
+    ):
+        with pytest.raises(errors.PolicyInvalid, match=re.escape(sentence)):
+            policies.save(queue, draft=draft(StepDraft(0, (person(agent.pk),))), by=SYSTEM)
+
+
+@pytest.mark.parametrize("named", ["own", "nobody", "no address"])
+def test_customer_has_an_agent_of_his_own(skills, named):
+    queue = make_queue(w_last=500)
+    last, own = make_agent(queue.team), make_agent(queue.team)
+    customer = make_customer([queue.team])
+    hand_to(put_in_line(queue, customer=customer), last)
+    names = {"own": own.user.email.upper(), "nobody": "nobody@example.com", "no address": 7}
+    customer.attributes = {"preferred_agent": names[named]}
+    customer.save()
+    assert put_in_line(queue, customer=customer).last_agent == (own if named == "own" else last)

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from . import agents, conversations, decisions, line, queues, words  # noqa: F401
+from . import agents, conversations, decisions, line, queues, versions, words  # noqa: F401

@@ -18,7 +18,7 @@ from .. import selectors
 from ..models import Decision
 from ..selectors import Other
 from . import handing
-from .decisions import others_table, terms_table
+from .decisions import others_table, policy_link, terms_table
 
 # More than a supervisor reads at once; the list of decisions has the rest.
 MOST_SHOWN = 10
@@ -30,15 +30,17 @@ def why(request: HttpRequest, conversation: Model) -> Panel | None:
     if not decisions:
         return None
     others = selectors.others_of(decisions)
-    parts = ((_one(decision, others[decision.pk]),) for decision in decisions)
+    versions = selectors.versions_named_by(decisions)
+    parts = ((_one(decision, others[decision.pk], versions),) for decision in decisions)
     return Panel(_("Why"), format_html_join("", "{}", parts))
 
 
-def _one(decision: Decision, others: list[Other]) -> SafeString:
+def _one(decision: Decision, others: list[Other], versions: dict[int, int]) -> SafeString:
     return format_html(
-        '<h4 class="font-semibold mt-4 mb-2">{} · {} → {} ({})</h4>{}<div class="mt-2">{}</div>',
-        f"{localtime(decision.at):%H:%M:%S}",
+        '<h4 class="font-semibold mt-4 mb-2">{} · {} ({}) → {} ({})</h4>{}<div class="mt-2">{}</div>',
+        f"{localtime(decision.at):%Y-%m-%d %H:%M:%S}",
         decision.queue,
+        policy_link(decision, versions),
         decision.agent,
         selectors.outcome_of(decision),
         terms_table(decision),

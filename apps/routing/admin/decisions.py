@@ -17,7 +17,7 @@ from apps.users.permissions import user_of
 from .. import selectors
 from ..models import Decision
 from ..selectors import Other
-from .base import table
+from .base import link, table
 
 TERMS = {
     "waited": _("waited"),
@@ -40,7 +40,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         "at",
         "conversation_link",
         "queue",
-        "policy",
+        "policy_link",
         "agent",
         "outcome",
         "step_number",
@@ -57,6 +57,10 @@ class DecisionAdmin(ReadOnlyAdmin):
         address = reverse("admin:messaging_conversation_change", args=[number])
         return format_html('<a href="{}">#{}</a>', address, number)
 
+    @display(description=_("policy version"))
+    def policy_link(self, decision: Decision) -> SafeString | str:
+        return policy_link(decision, selectors.versions_named_by([decision]))
+
     @display(description=_("outcome"))
     def outcome(self, decision: Decision) -> str:
         return selectors.outcome_of(decision)
@@ -72,6 +76,15 @@ class DecisionAdmin(ReadOnlyAdmin):
     @display(description=_("why not the others"))
     def others_table(self, decision: Decision) -> SafeString | str:
         return others_table(selectors.others_of([decision])[decision.pk])
+
+
+def policy_link(decision: Decision, versions: dict[int, int]) -> SafeString | str:
+    """The version it used, as a link to what that said; only its number where that was not kept."""
+    text = _now("version %(number)s") % {"number": decision.policy}
+    if decision.pk not in versions:
+        return text
+    address = reverse("admin:routing_policyversion_change", args=[versions[decision.pk]])
+    return link(address, text)
 
 
 def terms_table(decision: Decision) -> SafeString:

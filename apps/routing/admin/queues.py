@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django import forms
@@ -11,17 +12,25 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import HistoryAdmin, TabularInline, TextWidget, display, register
+from apps.core.admin_base import HistoryAdmin, SelectWidget, TabularInline, TextWidget, display, register
 from apps.users.permissions import user_of
 from apps.users.selectors import teams_visible_to
 
-from .. import policy_drafts, selectors
+from .. import policy_drafts, policy_starts, selectors
 from ..models import InboxRoute, PriorityLevel, Queue, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from ..services import clock, policies
 from .base import TellsWhy, ago
+from .versions import versions_table
+
+
+def started_with(request: HttpRequest) -> PolicyDraft:
+    """The ready-made policy a new queue begins with: `?start=bullseye` on its page. Only what is shown first."""
+    start = policy_starts.find(request.GET.get("start", "")) if request.method == "GET" else None
+    return start.draft(selectors.crew_of(user_of(request))) if start else PolicyDraft()
 
 
 class QueueForm(forms.ModelForm):
@@ -46,6 +55,16 @@ class StepForm(forms.ModelForm):
         widget=TextWidget(attrs={"placeholder": "cards 3, de 2"}),
         help_text=_("Skills and their minimum levels (1 to 5), separated by commas. Empty: the whole team."),
     )
+    kept_for = forms.TypedChoiceField(
+        label=_("kept for"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        widget=SelectWidget,
+        help_text=_("One person, who must have the skills too."),
+    )
+    # Agent id → name, of those whom the viewer may choose.
+    people: dict[int, str] = {}
 
     class Meta:
         model = Step
@@ -53,9 +72,16 @@ class StepForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        choices = dict(self.people)
         if self.instance.pk:
-            asked = sorted((need.skill.name, need.level) for need in self.instance.needs.all())
+            needs = self.instance.needs.all()
+            asked = sorted((need.key, need.level) for need in needs if need.skill)
             self.fields["needs"].initial = policy_drafts.write_needs(tuple(asked))
+            kept = {need.agent_id: str(need.agent) for need in needs if need.agent}
+            self.fields["kept_for"].initial = next(iter(kept), None)
+            # Somebody who may not be chosen any more stays on the page until somebody else is.
+            choices |= kept
+        self.fields["kept_for"].choices = [("", _("everybody")), *choices.items()]  # type: ignore[attr-defined]
 
     def clean_needs(self) -> policy_drafts.Needs:
         try:
@@ -63,14 +89,19 @@ class StepForm(forms.ModelForm):
         except ValueError as error:
             raise ValidationError(str(error), code="needs") from None
 
+    def draft(self) -> StepDraft:
+        given = self.cleaned_data
+        kept = (policy_drafts.person(given["kept_for"]),) if given["kept_for"] else ()
+        return StepDraft(given["after"], (*given["needs"], *kept), given["if_nobody"])
+
 
 class PolicyFormSet(BaseInlineFormSet):
     """Rows that are saved by `policies`, as a part of the whole."""
 
-    def kept(self) -> list[dict[str, Any]]:
-        """What the rows say, without empty and deleted ones."""
+    def kept(self) -> list[Any]:
+        """The rows, without empty and deleted ones."""
         return [
-            form.cleaned_data
+            form
             for form in self.forms
             if (form.has_changed() or form.instance.pk) and not form.cleaned_data.get("DELETE")
         ]
@@ -90,25 +121,36 @@ class PolicyFormSet(BaseInlineFormSet):
 
 class StepFormSet(PolicyFormSet):
     def draft(self) -> PolicyDraft:
-        steps = (StepDraft(row["after"], row["needs"], row["if_nobody"]) for row in self.kept())
-        return PolicyDraft(steps=tuple(steps))
+        team = {"team": self.instance.team} if self.instance.team_id else {}
+        return PolicyDraft(steps=tuple(row.draft() for row in self.kept()), settings=team)
 
 
 class LevelFormSet(PolicyFormSet):
     def draft(self) -> PolicyDraft:
-        return PolicyDraft(levels=tuple(LevelDraft(row["name"], row["credit"]) for row in self.kept()))
+        rows = (row.cleaned_data for row in self.kept())
+        return PolicyDraft(levels=tuple(LevelDraft(row["name"], row["credit"]) for row in rows))
 
 
 class StepInline(TabularInline):
     model = Step
     form = StepForm
     formset = StepFormSet
-    fields = ["after", "needs", "if_nobody"]
+    fields = ["after", "needs", "kept_for", "if_nobody"]
     extra = 0
     verbose_name_plural = _("Steps: who may take it, after how long")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
-        return super().get_queryset(request).prefetch_related("needs__skill")
+        return super().get_queryset(request).prefetch_related("needs__skill", "needs__agent__user")
+
+    def get_formset(self, request: HttpRequest, obj: Queue | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        # One list for all rows: each of them would ask for it anew.
+        people = {agent.pk: str(agent) for agent in selectors.agents_to_keep_for(user_of(request))}
+        formset.form = type("StepFormOfViewer", (formset.form,), {"people": people})
+        return formset
+
+    def get_extra(self, request: HttpRequest, obj: Queue | None = None, **kwargs: Any) -> int:
+        return len(started_with(request).steps) if obj is None else 0
 
 
 class LevelInline(TabularInline):
@@ -117,6 +159,9 @@ class LevelInline(TabularInline):
     fields = ["name", "credit"]
     extra = 0
     verbose_name_plural = _("Priority levels: head starts by name")
+
+    def get_extra(self, request: HttpRequest, obj: Queue | None = None, **kwargs: Any) -> int:
+        return len(started_with(request).levels) if obj is None else 0
 
 
 class RouteInline(TabularInline):
@@ -140,7 +185,9 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     list_select_related = ["team"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
-    readonly_fields = ["version"]
+    readonly_fields = ["version", "versions"]
+    change_form_outer_before_template = "admin/routing/queue/before.html"
+    starts = policy_starts.STARTS
     fieldsets = [
         (None, {"fields": ["name", "slug", "team", "is_active", "version", "seen"]}),
         (
@@ -163,6 +210,22 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
         if db_field.name == "team":
             kwargs["queryset"] = teams_visible_to(user_of(request))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Queue | None = None) -> Any:
+        past = [(_("What changed"), {"fields": ["versions"]})] if obj else []
+        return [*self.fieldsets, *past]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return super().get_changeform_initial_data(request) | started_with(request).settings
+
+    def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
+        """The steps and levels of a ready-made policy, in the empty rows of a new queue."""
+        kwargs = super().get_formset_kwargs(request, obj, inline, prefix)
+        if obj is None or obj.pk is None:
+            draft = started_with(request)
+            rows = {"steps": [_row_of(step) for step in draft.steps], "levels": [*map(asdict, draft.levels)]}
+            kwargs |= {"initial": rows[prefix]} if rows.get(prefix) else {}
+        return kwargs
 
     def has_delete_permission(self, request: HttpRequest, obj: Queue | None = None) -> bool:
         return False  # decisions name it; switch it off instead
@@ -203,6 +266,10 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
         for formset in routes:
             self.save_formset(request, form, formset, change=change)
 
+    @display(description=_("last versions"))
+    def versions(self, queue: Queue) -> SafeString:
+        return versions_table(queue)
+
     @display(description=_("waiting"), ordering="waiting")
     def in_line(self, queue: Queue) -> int:
         return queue.waiting  # type: ignore[attr-defined]
@@ -214,3 +281,15 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     @display(description=_("available / signed in"))
     def signed_in(self, queue: Queue) -> str:
         return f"{queue.agents_available} / {queue.agents_signed_in}"  # type: ignore[attr-defined]
+
+
+def _row_of(step: StepDraft) -> dict[str, Any]:
+    """What a row of the page shows of this step."""
+    people = [policy_drafts.agent_of(name) for name, _level in step.needs]
+    skills = tuple(need for need, agent in zip(step.needs, people, strict=True) if agent is None)
+    return {
+        "after": step.after,
+        "needs": policy_drafts.write_needs(skills),
+        "kept_for": next(filter(None, people), None),
+        "if_nobody": step.if_nobody,
+    }

@@ -50,7 +50,7 @@ class QueueSerializer(StrictSerializer):
 
 
 class NeedSerializer(StrictSerializer):
-    skill = LineField(source="skill.name", read_only=True)
+    skill = LineField(source="key", read_only=True, help_text="`agent:<id>` asks for one person.")
     level = StrictIntegerField(read_only=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,13 +13,14 @@ from django.utils.translation import gettext as _
 
 from apps.core import events
 from apps.core.events import Actor
+from apps.users.models import Team, User
 
-from .. import errors, policy_drafts
+from .. import errors, policy_drafts, policy_history
 from ..choices import ItemState
 from ..events import PolicyChanged
-from ..models import Item, Need, PriorityLevel, Queue, Skill, Step
+from ..models import Agent, Item, Need, PolicyVersion, PriorityLevel, Queue, Skill, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
-from . import queueing, router
+from . import clock, queueing, router
 
 # Of the queue itself; what `save` takes in `PolicyDraft.settings`.
 SETTINGS = (
@@ -45,7 +47,7 @@ def draft_of(queue: Queue) -> PolicyDraft:
         steps=tuple(
             StepDraft(
                 after=step.after,
-                needs=tuple(sorted((need.skill.name, need.level) for need in step.needs.all())),
+                needs=tuple(sorted((need.key, need.level) for need in step.needs.all())),
                 if_nobody=step.if_nobody,
             )
             for step in steps
@@ -61,7 +63,26 @@ def problems(draft: PolicyDraft) -> list[str]:
     """Why this policy cannot be saved, one sentence each."""
     names = {name for step in draft.steps for name, _level in step.needs}
     known = set(Skill.objects.filter(name__in=names).values_list("name", flat=True))
-    return policy_drafts.problems(draft, skills=known)
+    people = _people_named(draft)
+    found = policy_drafts.problems(draft, skills=known | people.keys())
+    team = draft.settings.get("team")
+    return found + (_strangers(draft, team, people) if isinstance(team, Team) else [])
+
+
+def _people_named(draft: PolicyDraft) -> dict[str, str]:
+    """`agent:<id>` → name, of those whom the draft asks for and who may take work."""
+    rows = Agent.objects.filter(pk__in=policy_drafts.agents_named(draft), user__is_active=True)
+    return {policy_drafts.person(row.pk)[0]: str(row) for row in rows.select_related("user")}
+
+
+def _strangers(draft: PolicyDraft, team: Team, people: dict[str, str]) -> list[str]:
+    """Only members of its team see what waits in a queue."""
+    asked = Agent.objects.filter(pk__in=policy_drafts.agents_named(draft))
+    members = {
+        policy_drafts.person(pk)[0] for pk in asked.filter(user__teams=team).values_list("pk", flat=True)
+    }
+    text = _("%(name)s is not in the team %(team)s, so nothing of this queue can be kept for that person.")
+    return [text % {"name": name, "team": team} for key, name in sorted(people.items()) if key not in members]
 
 
 def create(*, draft: PolicyDraft, by: Actor) -> Queue:
@@ -93,9 +114,20 @@ def save(queue: Queue, *, draft: PolicyDraft, by: Actor, seen: int | None = None
             _rekey(queue, old_rate=old_rate)
         if before and before.settings["team"] != queue.team:
             queueing.follow_teams()
+        _remember(queue, wanted, by=by, now=clock.now())
         fact = PolicyChanged(queue=queue.pk, version=queue.version)
         events.record(fact, stream=f"queue:{queue.pk}", actor=by)
         return queue
+
+
+def _remember(queue: Queue, draft: PolicyDraft, *, by: Actor, now: datetime) -> None:
+    PolicyVersion.objects.create(
+        queue=queue,
+        number=queue.version,
+        at=now,
+        by=by if isinstance(by, User) else None,
+        policy=policy_history.snapshot(draft, people=_people_named(draft)),
+    )
 
 
 def _completed(queue: Queue, draft: PolicyDraft) -> PolicyDraft:
@@ -142,7 +174,8 @@ def _write_steps(queue: Queue, steps: Iterable[StepDraft]) -> None:
     for step in steps:
         row = Step.objects.create(queue=queue, after=step.after, if_nobody=step.if_nobody)
         Need.objects.bulk_create(
-            Need(step=row, skill=skills[name], level=level) for name, level in step.needs
+            Need(step=row, skill=skills.get(name), agent_id=policy_drafts.agent_of(name), level=level)
+            for name, level in step.needs
         )
 
 

@@ -20,6 +20,8 @@ from ..models import Agent, InboxRoute, Item, PriorityLevel, Queue
 
 # The attribute of a customer that names his priority level.
 PRIORITY = "priority"
+# The attribute of a customer that names, by e-mail address, the agent who is his.
+PREFERRED_AGENT = "preferred_agent"
 # One sweep heals so many of each kind; the next one comes in a few seconds.
 BATCH = 200
 
@@ -65,7 +67,10 @@ def _level_of(customer: Customer, queue: Queue) -> PriorityLevel | None:
 
 
 def _agent_he_knows(conversation: Conversation) -> Agent | None:
-    """Who answered the customer last time."""
+    """The customer's own agent, if he has one; else who answered him last time."""
+    own = conversation.customer.attributes.get(PREFERRED_AGENT)
+    if isinstance(own, str) and (agent := Agent.objects.filter(user__email__iexact=own.strip()).first()):
+        return agent
     before = Item.objects.filter(conversation__customer=conversation.customer_id, last_agent__isnull=False)
     last = before.select_related("last_agent").order_by("-conversation_id").first()
     return last.last_agent if last else None

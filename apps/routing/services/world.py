@@ -99,7 +99,7 @@ def plain_queue(row: Queue) -> policy.Queue:
         policy.Step(
             after=step.after,
             needs=(
-                *((need.skill.name, need.level) for need in step.needs.all()),
+                *((need.key, need.level) for need in step.needs.all()),
                 (team_skill(row.team_id), 1),
             ),
             if_nobody=step.if_nobody,
