@@ -16,6 +16,8 @@ from apps.messaging.choices import Sender
 from apps.messaging.models import Conversation, Inbox, Message
 from apps.messaging.services import conversations, messages, visitors
 from apps.messaging.services.visitors import Visitor
+from apps.notifications.choices import PurposeKind, Way
+from apps.notifications.models import Delivery, Purpose, Template, TemplateVersion
 from apps.routing.choices import Chosen
 from apps.routing.models import (
     Agent,
@@ -194,3 +196,43 @@ def make_visitor(conversation: Conversation, **fields: Any) -> tuple[Visitor, st
     visitor = visitors.authenticate(token, now=now)
     assert visitor is not None
     return visitor, token
+
+
+# Notifications
+
+
+def make_purpose(kind: PurposeKind = PurposeKind.TRANSACTIONAL, **fields: Any) -> Purpose:
+    number = next(_numbers)
+    return Purpose.objects.create(
+        **{"slug": f"purpose-{number}", "name": f"Purpose {number}", "kind": kind} | fields
+    )
+
+
+def make_template(texts: dict[str, Any] | None = None, **fields: Any) -> Template:
+    """A template with one version; `texts` is {way: {language: {"subject", "body", "html"}}}."""
+    number = next(_numbers)
+    fields = {"slug": f"template-{number}", "name": f"Template {number}", "version": 1} | fields
+    template = Template.objects.create(**{"purpose": fields.pop("purpose", None) or make_purpose()} | fields)
+    texts = texts or {way: {"en": {"subject": "Hello", "body": "Hello there"}} for way in Way.values}
+    TemplateVersion.objects.create(template=template, number=template.version, texts=texts)
+    return template
+
+
+def make_delivery(
+    template: Template | None = None, *, to: Customer | User, way: Way = Way.EMAIL, **fields: Any
+) -> Delivery:
+    """Due now, to this customer or user; with the newest text of the template, if one is named."""
+    now = timezone.now()
+    version = template and template.versions.first()
+    made = {
+        "cause": f"test:{next(_numbers)}",
+        "recipient": to.actor_ref,
+        "customer": to if isinstance(to, Customer) else None,
+        "user": to if isinstance(to, User) else None,
+        "address": "somebody@example.com",
+        "template_version": version,
+        "purpose": template and template.purpose,
+        "slot_at": now,
+        "due_at": now,
+    }
+    return Delivery.objects.create(way=way, **made | fields)

@@ -1,18 +1,17 @@
-"""Ready texts with placeholders: our own small replacer, which knows a few names and can do nothing else.
+"""Ready texts of agents: which placeholders they may use, and what is filled in (apps.core.replacer does the rest).
 
-`{customer.first_name}` is filled in; `{customer.first_name|friend}` says what to write when the name is unknown. A text
-with any other braces is refused when it is saved, so what agents insert never surprises them.
+A text with any other braces is refused when it is saved, so what agents insert never surprises them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import replacer
 from apps.core.errors import Invalid
 
 if TYPE_CHECKING:
@@ -21,13 +20,8 @@ if TYPE_CHECKING:
     from .models import Conversation
 
 MOST_CHARACTERS = 4000
-# With MOST_VALUE_CHARACTERS this bounds what a text can grow to.
-MOST_PLACEHOLDERS = 50
+MOST_PLACEHOLDERS = replacer.MOST_PLACEHOLDERS
 MOST_VALUE_CHARACTERS = 200
-
-_PLACEHOLDER = re.compile(r"\{([a-z_]+\.[a-z_]+)(?:\|([^{}|\n]{0,100}))?\}")
-# Braces that are left, and the placeholders of other engines: meant as something that would not happen.
-_FOREIGN = re.compile(r"[{}]|%\(\w{0,100}\)[a-z]")
 
 
 class Facts(NamedTuple):
@@ -80,24 +74,26 @@ def check(text: str) -> None:
     """Raises PlaceholderUnknown (naming the allowed ones) or TextTooLong."""
     if len(text) > MOST_CHARACTERS:
         raise TextTooLong
-    found = [match[1] for match in _PLACEHOLDER.finditer(text)]
-    if len(found) > MOST_PLACEHOLDERS:
+    fault = replacer.fault(text, forms=lambda name: () if name in PLACEHOLDERS else None)
+    if fault is None:
+        return
+    if fault.what == "too_many":
         raise TextTooLong
-    if set(found) - PLACEHOLDERS.keys() or _FOREIGN.search(_PLACEHOLDER.sub("", text)):
-        raise PlaceholderUnknown(names=", ".join(f"{{{name}}}" for name in PLACEHOLDERS))
+    raise PlaceholderUnknown(names=", ".join(f"{{{name}}}" for name in PLACEHOLDERS))
 
 
 def render(text: str, *, customer: Customer, agent: User, conversation: Conversation) -> str:
     """`text` with its placeholders filled. Values are inserted as they are and never looked at again."""
     facts = Facts(customer, agent, conversation)
-    return _PLACEHOLDER.sub(lambda match: _filled(match, facts), text)
+    return replacer.compiled(text).fill(lambda placeholder: _value(placeholder.name, facts), default=_default)
 
 
-def _filled(match: re.Match[str], facts: Facts) -> str:
-    placeholder = PLACEHOLDERS.get(match[1])
-    if placeholder is None:
-        return match[0]
-    value = placeholder.value(facts).strip()[:MOST_VALUE_CHARACTERS]
-    if value:
-        return value
-    return str(placeholder.fallback) if match[2] is None else match[2]
+def _value(name: str, facts: Facts) -> str:
+    if name not in PLACEHOLDERS:
+        return ""
+    return replacer.one_line(PLACEHOLDERS[name].value(facts), most=MOST_VALUE_CHARACTERS)
+
+
+def _default(name: str) -> str:
+    """A name that was allowed once, in a text that is older, stands there as it was written."""
+    return str(PLACEHOLDERS[name].fallback) if name in PLACEHOLDERS else f"{{{name}}}"

@@ -55,3 +55,18 @@ class TemplateChanged(Fact, type="notifications.template.changed"):
 class CampaignChanged(Fact, type="notifications.campaign.changed"):
     campaign: int
     state: str
+
+
+@dataclass(frozen=True)
+class AddressSuppressed(Fact, type="notifications.address.suppressed"):
+    """Nothing goes there any more; `reason` is a Reason."""
+
+    suppression: int
+    way: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AddressReleased(Fact, type="notifications.address.released"):
+    suppression: int
+    way: str

@@ -152,6 +152,8 @@ REST_FRAMEWORK = {
         "chat-start": env.rate("EML_CHAT_START_RATE", "20/min"),
         "chat-write": "120/min",
         "upload": "10/hour",
+        # Pages of customers that need no sign-in; whole companies share an address.
+        "preferences": "120/min",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "apps.core.api.errors.handle",

@@ -226,6 +226,9 @@ PAGE_ROWS = {
     "health-live": page(GET="200", other="405"),
     "health-ready": page(GET="200", other="405"),
     "prometheus-django-metrics": page(GET="200", other="200"),
+    # The link is the key: whoever has it may, also without signing in, and nobody else.
+    "preferences": page(GET="200", POST="302", other="405"),
+    "unsubscribe": page(GET="200", POST="200", other="405"),
     "home": page(GET="-   -   302 302 302 302 -", other="405"),
     "profile": page(GET=SIGNED, POST=SIGNED, other="405"),
 }

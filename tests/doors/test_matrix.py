@@ -34,6 +34,7 @@ OBJECTS = {
     "attachment": {"": "attachment"},
     "inbox": {"": "inbox"},
     "slug": {"": "inbox"},
+    "token": {"": "wishes"},
 }  # fmt: skip
 # Parameters that stand for nothing we have.
 FIXED = {

@@ -18,6 +18,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from apps.core.models import ErrorGroup, Event, Handling
 from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import attachments, conversations, notes
+from apps.notifications import links
+from apps.notifications.choices import Way
 from apps.routing.models import Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
@@ -28,6 +30,7 @@ from tests.factories import (
     make_customer,
     make_inbox,
     make_message,
+    make_purpose,
     make_queue,
     make_reason,
     make_skill,
@@ -179,6 +182,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
         "decision": _decision(item, agent).pk,
+        "wishes": links.token(links.Wish(customer.pk, make_purpose().pk, Way.EMAIL)),
         **_shared(agent),
     }
     for key, row in {

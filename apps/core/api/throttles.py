@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 from django.core.cache import cache
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
-from ..errors import Unavailable
+from ..errors import TooMany, Unavailable
 from .callers import caller_of, network_of
 
 logger = structlog.stdlib.get_logger(__name__)
@@ -68,6 +69,22 @@ class Upload(PerCaller):
     scope = "upload"
     # Uploads fill the disk: they wait until they can be counted again.
     is_open_without_cache = False
+
+
+def check_network(request: HttpRequest, *, scope: str) -> None:
+    """The same limit for a page, by network: raises TooMany. Open while the cache is dead."""
+    limit = PerNetwork(scope)
+    if not limit.allow_request(Request(request), None):
+        raise TooMany(retry_after=int(limit.wait()) + 1)
+
+
+class PerNetwork(PerCaller):
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__()
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        return self.cache_format % {"scope": self.scope, "ident": network_of(request)}
 
 
 class Login(PerCaller):
