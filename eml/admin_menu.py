@@ -59,6 +59,12 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         ],
     ),
     (
+        _("Notifications"),
+        [
+            Entry(_("Automations"), "bolt", "notifications.automation"),
+        ],
+    ),
+    (
         _("System"),
         [
             Entry(_("Event log"), "history", "core.event"),

@@ -17,6 +17,7 @@ from apps.messaging.models import Conversation, Inbox, Message
 from apps.messaging.services import conversations, messages, visitors
 from apps.messaging.services.visitors import Visitor
 from apps.notifications.choices import PurposeKind, Way
+from apps.notifications.gateways import Outgoing
 from apps.notifications.models import Delivery, Purpose, Template, TemplateVersion
 from apps.routing.choices import Chosen
 from apps.routing.models import (
@@ -236,3 +237,18 @@ def make_delivery(
         "due_at": now,
     }
     return Delivery.objects.create(way=way, **made | fields)
+
+
+def make_notice(user: User, **fields: Any) -> Outgoing:
+    """Something on its way into the notification centre of `user`."""
+    now = timezone.now()
+    delivery = Delivery.objects.create(
+        cause=f"test:{next(_numbers)}",
+        recipient=user.actor_ref,
+        user=user,
+        way=Way.IN_APP,
+        slot_at=now,
+        due_at=now,
+    )
+    fields = {"subject": "Call Ada back", "text": "She asked for it."} | fields
+    return Outgoing(delivery.pk, delivery.key, user.actor_ref, **fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import conversation, desk, thread, work
+from .views import conversation, desk, notices, thread, work
 
 app_name = "console"
 
@@ -17,6 +17,8 @@ urlpatterns = [
     path("offers/", desk.offers, name="offers"),
     path("offers/<int:pk>/accept/", desk.accept, name="accept"),
     path("offers/<int:pk>/decline/", desk.decline, name="decline"),
+    path("notices/", notices.notice_list, name="notices"),
+    path("notices/<int:pk>/", notices.follow, name="notice"),
     path("sign-out/", desk.sign_out, name="sign-out"),
     path("c/<int:pk>/", conversation.page, name="conversation"),
     path("c/<int:pk>/head/", conversation.head, name="head"),

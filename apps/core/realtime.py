@@ -48,6 +48,7 @@ class Frame(StrEnum):
     OFFER_MADE = "offer.made"
     OFFER_ENDED = "offer.ended"
     PRESENCE_CHANGED = "presence.changed"
+    NOTICE_PUT = "notice.put"
     REAUTH = "reauth"
 
 

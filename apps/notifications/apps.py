@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -22,3 +25,11 @@ class NotificationsConfig(AppConfig):
         "templateversion": ("view",),
         "campaignrecipient": ("view",),
     }
+
+    def ready(self) -> None:
+        """Each folder of `gateways` registers its kind."""
+        from . import gateways
+
+        for module in pkgutil.iter_modules(gateways.__path__, f"{gateways.__name__}."):
+            if module.ispkg:
+                import_module(module.name)

@@ -70,3 +70,10 @@ class AddressSuppressed(Fact, type="notifications.address.suppressed"):
 class AddressReleased(Fact, type="notifications.address.released"):
     suppression: int
     way: str
+
+
+@dataclass(frozen=True)
+class NoticePut(Fact, type="notifications.notice.put"):
+    """Something new in the notification centre of a user."""
+
+    user: int

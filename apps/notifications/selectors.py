@@ -1,4 +1,4 @@
-"""Questions about texts, wishes and campaigns."""
+"""Questions about texts, wishes, campaigns and notices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from apps.users.models import Customer
+from apps.users.models import Customer, User
 
 from .choices import Reason, Way
-from .models import Preference, Purpose, Suppression
+from .models import Notice, Preference, Purpose, Suppression
 from .services.preferences import CONTACT_KINDS, wants
+
+NOTICES_SHOWN = 30
 
 
 class Choice(NamedTuple):
@@ -48,3 +50,12 @@ def stopped_of(customer: Customer) -> QuerySet[Suppression]:
     return Suppression.objects.filter(
         address__in=values, way__in=list(CONTACT_KINDS), reason=Reason.OPTED_OUT
     )
+
+
+def notices_of(user: User) -> QuerySet[Notice]:
+    """His notification centre, the newest first."""
+    return Notice.objects.filter(user=user).order_by("-id")
+
+
+def unread_notices(user: User) -> int:
+    return Notice.objects.filter(user=user, read_at=None).count()

@@ -16,7 +16,7 @@ from tests.factories import make_customer, make_message, make_user, put_in_line
 pytestmark = pytest.mark.django_db
 
 # Every address of the desk with an argument that fits, and a method it knows.
-POSTS = {"accept", "decline", "notes", "read", "upload", "wrap-up"}
+POSTS = {"accept", "decline", "notice", "notes", "read", "upload", "wrap-up"}
 OF_A_CONVERSATION = [
     "conversation",
     "head",

@@ -21,6 +21,7 @@ from apps.messaging.choices import CloseReason
 from apps.messaging.consumers import ChatSocket
 from apps.messaging.models import Tag
 from apps.messaging.services import attachments, conversations, notes
+from apps.notifications.services import notices
 from apps.routing.choices import Chosen
 from apps.routing.services import agents, offers, work
 from apps.users.services import people, tickets
@@ -28,6 +29,7 @@ from tests.docs.pages import ROOT, blocks, differences, lines, prose
 from tests.factories import (
     make_agent,
     make_inbox,
+    make_notice,
     make_queue,
     make_reason,
     make_user,
@@ -217,6 +219,8 @@ class Story:
         self._agent("unwatch")
         agents.choose(self.ana.user, chosen=Chosen.NOT_READY, reason=make_reason(), now=now, by=self.ana.user)
         self.desk.wait_for("presence.changed")
+        notices.put_many([make_notice(self.ana.user)])
+        self.desk.wait_for("notice.put")
         conversations.close(
             self.conversation.pk, by=self.conversation.customer, now=now, reason=CloseReason.ENDED_BY_CUSTOMER
         )

@@ -27,7 +27,8 @@ OBJECTS = {
     "pk": {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "console:accept": "offer",
-        "console:decline": "offer", "console:file": "attachment", "console:": "conversation",
+        "console:decline": "offer", "console:file": "attachment", "console:notice": "notice",
+        "console:": "conversation",
     },
     "user_id": {"": "user"},
     "contact_id": {"": "contact"},

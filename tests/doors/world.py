@@ -20,6 +20,7 @@ from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
+from apps.notifications.models import Automation, Notice, Purpose, Template
 from apps.routing.models import Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
@@ -161,6 +162,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
     type(agent).objects.filter(pk=agent.pk).update(present_until=now + LONG)
     _closed, closed_token = make_visitor(closed)
     conversations.close(closed.pk, by=agent.user, now=now)
+    notice = Notice.objects.create(user=agent.user, title=f"notice {mark}")
     event = Event.objects.filter(stream=conversation.stream).latest("id")
     keys = {
         "conversation": conversation.pk,
@@ -178,6 +180,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "inbox_row": inbox.pk,
         "attachment": attachment.pk,
         "event": event.pk,
+        "notice": notice.pk,
         "handling": _handling(event).pk,
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
@@ -227,8 +230,22 @@ def _shared(agent: Any) -> dict[str, int]:
     error, _ = ErrorGroup.objects.get_or_create(
         fingerprint="x", defaults={"title": "ValueError", "first_seen_at": now, "last_seen_at": now}
     )
+    purpose, _ = Purpose.objects.get_or_create(slug="service", defaults={"name": "Service"})
+    template, _ = Template.objects.get_or_create(
+        slug="any", defaults={"name": "Any text", "purpose": purpose}
+    )
+    automation, _ = Automation.objects.get_or_create(
+        name="Any",
+        defaults={
+            "event_type": "messaging.conversation.closed",
+            "template": template,
+            "audience": "customer",
+        },
+    )
     return {
         "error": error.pk,
+        "automation": automation.pk,
+        "automation_history": automation.history.latest().pk,
         "reason": make_reason().pk,
         "skill": make_skill("cards").pk,
         "disposition": Disposition.objects.get_or_create(name="Solved")[0].pk,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
+from apps.notifications import selectors as notifications
 from apps.routing.choices import ItemState
 
 from .. import texts
@@ -25,6 +26,7 @@ def whole_page(
     request: DeskRequest, context: Context, conversation: Conversation | None = None
 ) -> HttpResponse:
     own = list_context(request) | line_context(request) | presence_context(request) | offers_context(request)
+    own |= notices_context(request)
     shown = {"conversation": conversation, "may_supervise": desk_selectors.may_supervise(request.user)}
     return render(request, "console/desk.html", own | shown | {"texts": texts.for_scripts()} | context)
 
@@ -66,6 +68,11 @@ def presence_context(request: DeskRequest) -> Context:
 
 def offers_context(request: DeskRequest) -> Context:
     return {"offers": desk_selectors.offers_ringing_at(request.user, now=timezone.now())}
+
+
+def notices_context(request: DeskRequest) -> Context:
+    newest = notifications.notices_of(request.user)[: notifications.NOTICES_SHOWN]
+    return {"notices": newest, "unread_notices": notifications.unread_notices(request.user)}
 
 
 def head_context(request: DeskRequest, conversation: Conversation) -> Context:

@@ -1,4 +1,4 @@
-"""What every gateway promises, and the plain data it deals in. No gateway touches the database."""
+"""What every gateway promises, and the plain data it deals in. Only `in_app` touches the database, its outside."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -28,6 +29,12 @@ class Automation(models.Model):
     ways = models.JSONField(_("ways"), default=list)
     audience = models.CharField(_("to"), max_length=20, choices=Audience)
     delay_seconds = models.PositiveIntegerField(_("after seconds"), default=0)
+    repeat_seconds = models.PositiveIntegerField(
+        _("again every … seconds"), default=0, help_text=_("Until one of the events below settles it.")
+    )
+    most_repeats = models.PositiveSmallIntegerField(
+        _("most repetitions"), default=0, validators=[MaxValueValidator(24)]
+    )
     # Types of events of the same stream that make it needless.
     unless = models.JSONField(_("unless meanwhile"), default=list, blank=True)
     is_active = models.BooleanField(_("active"), default=True)

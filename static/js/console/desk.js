@@ -25,6 +25,7 @@ const TAKE = {
   typing: (frame) => frame.sender === "customer" && thread.typing(frame),
   "note.added": (frame) => thread.noted(frame.conversation, frame.note),
   read: (frame) => frame.side === "customer" && thread.readByCustomer(frame.conversation, frame.seq),
+  "notice.put": () => bell.chime(),
   reauth: () => location.reload(),
 };
 
@@ -78,6 +79,7 @@ function back() {
   // What was missed meanwhile is fetched, and what could not be sent goes now.
   if (wasReadyOnce) {
     emit("desk:changed");
+    emit("desk:notices");
     composer.resend();
   }
   wasReadyOnce = true;

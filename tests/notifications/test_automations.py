@@ -1,0 +1,219 @@
+"""Automations: who is told of what, after which time, unless something settles it, and never twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.core import dispatch, incidents
+from apps.core.events import SYSTEM
+from apps.core.models import ErrorGroup, Event
+from apps.messaging.services import conversations
+from apps.notifications import triggers
+from apps.notifications.choices import Audience, DeliveryState, Reason, Way
+from apps.notifications.models import Automation, Delivery, Purpose, Template, TemplateVersion
+from apps.notifications.services import automations
+from apps.routing.models import Agent
+from apps.users.choices import Role
+from tests.factories import (
+    hand_to,
+    make_agent,
+    make_conversation,
+    make_queue,
+    make_team,
+    make_user,
+    put_in_line,
+)
+
+pytestmark = pytest.mark.django_db
+
+RATED, CLOSED, ENQUEUED = (
+    "messaging.conversation.rated",
+    "messaging.conversation.closed",
+    "routing.item.enqueued",
+)
+
+
+def make_template(slug: str = "told") -> Template:
+    purpose, _ = Purpose.objects.get_or_create(slug="service", defaults={"name": "Service"})
+    template = Template.objects.create(slug=slug, name=slug, purpose=purpose, version=1)
+    TemplateVersion.objects.create(template=template, number=1, texts={})
+    return template
+
+
+def make_automation(event_type: str, audience: Audience = Audience.SUPERVISORS, **fields) -> Automation:
+    fields = {"name": event_type, "ways": [Way.EMAIL]} | fields
+    return Automation.objects.create(
+        event_type=event_type, audience=audience, template=make_template(), **fields
+    )
+
+
+def made_by(automation: Automation):
+    return Delivery.objects.filter(cause=f"automation:{automation.pk}").order_by("id")
+
+
+def rated(rating: int):
+    """A conversation of a team with one supervisor, rated by its customer."""
+    conversation = make_conversation()
+    supervisor = make_user(Role.SUPERVISOR, [conversation.team])
+    make_user(Role.SUPERVISOR, [make_team()])
+    conversations.close(conversation.pk, by=SYSTEM, now=timezone.now())
+    conversations.rate(conversation.pk, rating=rating, comment="", by=conversation.customer)
+    return conversation, supervisor
+
+
+def test_low_rating_tells_the_supervisors_of_its_team() -> None:
+    automation = make_automation(RATED, conditions={"rating__lte": 2})
+    conversation, supervisor = rated(2)
+    dispatch.drain()
+    delivery = made_by(automation).get()
+    assert (delivery.user, delivery.way) == (supervisor, Way.EMAIL)
+    assert delivery.context["conversation"] == conversation.pk
+
+
+def test_a_good_rating_tells_nobody() -> None:
+    automation = make_automation(RATED, conditions={"rating__lte": 2})
+    rated(3)
+    dispatch.drain()
+    assert not made_by(automation).exists()
+
+
+def test_an_event_handled_twice_tells_once() -> None:
+    automation = make_automation(RATED)
+    rated(1)
+    dispatch.drain()
+    automations.follow(Event.objects.get(type=RATED), now=timezone.now())
+    assert made_by(automation).count() == 1
+
+
+def test_a_long_wait_is_told_after_its_time_unless_an_agent_has_it() -> None:
+    automation = make_automation(
+        ENQUEUED, delay_seconds=300, unless=["messaging.conversation.assigned", CLOSED]
+    )
+    queue = make_queue()
+    make_user(Role.SUPERVISOR, [queue.team])
+    lucky, unlucky = put_in_line(queue), put_in_line(queue)
+    dispatch.drain()
+    hand_to(lucky, make_agent(queue.team))
+    dispatch.drain()
+    found = {row.context["conversation"]: row for row in made_by(automation)}
+    assert found[lucky.conversation_id].state == DeliveryState.CANCELLED
+    assert found[lucky.conversation_id].reason == Reason.NOT_NEEDED
+    waiting = found[unlucky.conversation_id]
+    assert waiting.state == DeliveryState.DUE
+    begun = Event.objects.get(pk=waiting.context["event"]).at
+    assert waiting.due_at == begun + timedelta(seconds=300)
+
+
+def test_the_customer_is_told_at_the_end_but_not_in_a_console() -> None:
+    automation = make_automation(CLOSED, Audience.CUSTOMER, ways=[Way.EMAIL, Way.IN_APP])
+    conversation = make_conversation()
+    conversations.close(conversation.pk, by=SYSTEM, now=timezone.now())
+    dispatch.drain()
+    delivery = made_by(automation).get()
+    assert (delivery.customer, delivery.way) == (conversation.customer, Way.EMAIL)
+
+
+def test_an_incident_tells_who_is_on_duty_again_and_again_until_it_is_acknowledged() -> None:
+    automation = make_automation(
+        "core.incident.opened",
+        Audience.ON_DUTY,
+        ways=[Way.IN_APP, Way.EMAIL],
+        repeat_seconds=900,
+        most_repeats=3,
+        unless=["core.incident.acknowledged"],
+    )
+    here, _away = make_user(Role.SUPERVISOR), make_user(Role.ADMIN)
+    make_agent(make_team(), user=here)
+    now = timezone.now()
+    incidents.keep(_seen(now))
+    dispatch.drain()
+    rows = list(made_by(automation))
+    assert {row.user for row in rows} == {here}
+    assert len(rows) == 2 * 4
+    Delivery.objects.filter(pk__in=[rows[0].pk, rows[1].pk]).update(state=DeliveryState.SENT)
+    incidents.acknowledge(ErrorGroup.objects.get(), by=here, now=now)
+    dispatch.drain()
+    assert not made_by(automation).filter(state=DeliveryState.DUE).exists()
+    assert made_by(automation).filter(state=DeliveryState.SENT).count() == 2
+
+
+def _seen(now):
+    return incidents.Seen("CRITICAL", "x", "broken", "here", True, 1, now, now)
+
+
+def test_everybody_who_leads_is_told_when_nobody_is_on_duty() -> None:
+    automation = make_automation("core.incident.opened", Audience.ON_DUTY)
+    leaders = {make_user(Role.SUPERVISOR), make_user(Role.ADMIN)}
+    make_agent(make_team())
+    assert Agent.objects.exists()
+    incidents.keep(_seen(timezone.now()))
+    dispatch.drain()
+    assert {row.user for row in made_by(automation)} == leaders
+
+
+def test_what_happened_long_ago_is_told_to_nobody() -> None:
+    automation = make_automation(RATED)
+    rated(1)
+    automations.follow(Event.objects.get(type=RATED), now=timezone.now() + automations.STALE * 2)
+    assert not made_by(automation).exists()
+
+
+def test_a_switched_off_automation_or_template_tells_nothing() -> None:
+    automation = make_automation(RATED, is_active=False)
+    Template.objects.update(is_active=False)
+    other = Automation.objects.create(
+        name="other",
+        event_type=RATED,
+        audience=Audience.ADMINS,
+        ways=[Way.EMAIL],
+        template=automation.template,
+    )
+    make_user(Role.ADMIN)
+    rated(1)
+    dispatch.drain()
+    assert not made_by(automation).exists()
+    assert not made_by(other).exists()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "payload", "is_so"),
+    [
+        ({}, {"rating": 5}, True),
+        ({"rating__lte": 2}, {"rating": 2}, True),
+        ({"rating__gte": 3}, {"rating": 2}, False),
+        ({"reason": "resolved"}, {"reason": "resolved"}, True),
+        ({"reason__ne": "resolved"}, {"reason": "inactive"}, True),
+        ({"queue__eq": 7}, {"queue": 7}, True),
+        ({"queue__eq": 7}, {}, False),
+        ({"rating__lte": "two"}, {"rating": 1}, False),
+        ({"rating__lte": 2}, {"rating": None}, False),
+        ({"rating__sounds_like": 2}, {"rating": 2}, False),
+    ],
+)
+def test_conditions_are_compared_as_said(conditions, payload, is_so) -> None:
+    assert triggers.holds(conditions, payload) is is_so
+
+
+@pytest.mark.parametrize(
+    ("event_type", "conditions", "unless", "words"),
+    [
+        ("messaging.message.sent", {}, [], "listed events"),
+        (RATED, {"password": 1}, [], "cannot be compared"),
+        (RATED, {"rating__regex": "."}, [], "cannot be compared"),
+        (RATED, [], [], "names with values"),
+        (RATED, {}, ["users.user.created"], "from the list"),
+    ],
+)
+def test_what_cannot_work_is_said_when_it_is_saved(event_type, conditions, unless, words) -> None:
+    (problem,) = triggers.problems(event_type, conditions, unless)
+    assert words in problem
+
+
+def test_every_trigger_can_be_described() -> None:
+    for name, trigger in triggers.TRIGGERS.items():
+        assert triggers.problems(name, {}, []) == []
+        assert str(trigger.title)
+        assert set(trigger.fields) <= set(trigger.fact.__dataclass_fields__)
