@@ -21,7 +21,6 @@ MOST_BYTES = 64 * 1024
 _PLACEHOLDER = re.compile(r"\{([a-z_]+\.[a-z0-9_]+)(?::([a-z]{1,20}))?(?:\|([^{}|\n]{0,100}))?\}")
 # Braces that are left, and the placeholders of other engines: meant as something that would not happen.
 _FOREIGN = re.compile(r"[{}]|%\(\w{0,100}\)[a-z]")
-_TAG = re.compile(r"<[^<>]*>")
 # Controls, and what some programs take for a line end: a value must not end a header or start a line of its own.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _CONTROLS_BUT_LINES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -122,11 +121,6 @@ def fault(text: str, *, forms: Callable[[str], Collection[str] | None]) -> Fault
 
 def names(text: str) -> set[str]:
     return {placeholder.name for placeholder in compiled(text).placeholders}
-
-
-def names_in_tags(markup: str) -> set[str]:
-    """Which names stand inside of tags, where a value could become an attribute or an address."""
-    return {match[1] for tag in _TAG.finditer(markup) for match in _PLACEHOLDER.finditer(tag[0])}
 
 
 def one_line(text: str, *, most: int) -> str:

@@ -4,6 +4,7 @@ import pkgutil
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,7 +18,7 @@ class NotificationsConfig(AppConfig):
         "attempt": ("view",),
         "receipt": ("view",),
         "sendingqueue": ("view", "change"),
-        "preference": ("view",),
+        "preference": ("view", "add"),
         "suppression": ("view", "add", "delete"),
         "notice": (),
         "gateway": (),
@@ -27,9 +28,11 @@ class NotificationsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        """Each folder of `gateways` registers its kind."""
-        from . import gateways
+        from . import gateways, ready_made
 
+        # Each folder of `gateways` registers its kind.
         for module in pkgutil.iter_modules(gateways.__path__, f"{gateways.__name__}."):
             if module.ispkg:
                 import_module(module.name)
+        # Rows of ours can only be made once all tables are there; this is Django's own hook for that moment.
+        post_migrate.connect(ready_made.after_migrate, sender=self, dispatch_uid="notifications.ready_made")

@@ -27,3 +27,34 @@ class AmbiguousTime(Invalid):
 class TimeOutOfRange(Invalid):
     code = "time_out_of_range"
     detail = _("The time must lie in the future, and within the next ten years.")
+
+
+class TextsInvalid(Invalid):
+    """`fields` says where: "email.en.body"."""
+
+    code = "texts_invalid"
+    detail = _("The texts cannot be saved as they are.")
+
+
+class PlaceholderUnknown(Invalid):
+    code = "placeholder_unknown"
+    detail = _(
+        "“%(where)s” cannot be filled in. Only these placeholders may be used: %(names)s. A fallback follows a bar: "
+        "{customer.name|friend}."
+    )
+
+
+class TextTooLong(Invalid):
+    code = "text_too_long"
+    detail = _("At most %(most)s characters and %(placeholders)s placeholders.")
+
+
+class TemplateStale(Conflict):
+    code = "template_stale"
+    detail = _(
+        "Somebody else has changed this template meanwhile. Open it again and look at the new version."
+    )
+
+
+class VersionNotFound(NotFound):
+    detail = _("There is no such version.")

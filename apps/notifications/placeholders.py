@@ -162,6 +162,9 @@ OPEN_FAMILIES = {
 }
 
 
+_ADDRESSES = ("https://", "http://", "/")
+
+
 def forms_of(name: str) -> Collection[str] | None:
     """The forms a name may be written in; None when no text may use it."""
     if known := KNOWN.get(name):
@@ -196,6 +199,9 @@ def value(placeholder: replacer.Placeholder, facts: Facts) -> str:
         return ""
     if known is not None and known.is_moment:
         return moment_text(found, form=placeholder.form, zone=facts.zone, language=facts.language)
+    if known is not None and known.is_link:
+        # Stands inside of tags: nothing but an address may come of it.
+        return str(found) if str(found).startswith(_ADDRESSES) else ""
     if known is not None and known.most > MOST_VALUE_CHARACTERS:
         return replacer.lines(str(found), most=known.most)
     return replacer.one_line(str(found), most=MOST_VALUE_CHARACTERS)

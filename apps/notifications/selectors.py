@@ -39,7 +39,7 @@ def choices_of(customer: Customer) -> list[Choice]:
     ways = ways_of(customer)
     return [
         Choice(purpose, way, wants(said.get((purpose.pk, way)), purpose=purpose))
-        for purpose in Purpose.objects.all()
+        for purpose in Purpose.objects.filter(is_for_staff=False)
         for way in ways
     ]
 

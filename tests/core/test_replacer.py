@@ -75,8 +75,8 @@ def test_b51_what_comes_out_is_at_most_64_kib_and_whole(value: str) -> None:
         assert said.removeprefix("<p>").removesuffix("</p>").strip(value) == ""
 
 
-def test_names_inside_of_tags_are_found() -> None:
-    assert replacer.names_in_tags('<a href="{order.link}">{customer.name}</a>') == {"order.link"}
+def test_names_of_a_text() -> None:
+    assert replacer.names("{order.at:time} {customer.name|x} {nothing}") == {"order.at", "customer.name"}
 
 
 def test_one_line_and_lines_leave_no_controls() -> None:

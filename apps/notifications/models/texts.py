@@ -20,6 +20,9 @@ class Purpose(models.Model):
     )
     description = models.CharField(_("description"), max_length=300, blank=True)
     kind = models.CharField(_("kind"), max_length=20, choices=PurposeKind, default=PurposeKind.TRANSACTIONAL)
+    is_for_staff = models.BooleanField(
+        _("for staff only"), default=False, help_text=_("Customers do not see it on their preference page.")
+    )
     history = HistoricalRecords()
 
     class Meta:

@@ -25,7 +25,7 @@ from django.db.models import prefetch_related_objects
 from apps.core import replacer
 from apps.messaging.models import Conversation
 
-from .. import links, placeholders, transcripts
+from .. import links, placeholders, sms, transcripts
 from ..choices import ErrorKind, Reason, Way
 from ..gateways import Outcome, Outgoing
 from ..models import Appointment, Delivery, Reminder, TemplateVersion
@@ -168,10 +168,9 @@ def _from_template(row: Delivery, world: World) -> Rendered:
     languages = world.texts.get(row.template_version_id or 0, {}).get(row.way) or {}
     language = language_of(row)
     text = placeholders.text_in(languages, language, otherwise=settings.LANGUAGE_CODE)
-    if not text or not text.get("body"):
+    if not text:
         return Reason.NO_TEXT
-    facts = _facts(row, world, language)
-    return filled(row, text, facts)
+    return filled(row, text, _facts(row, world, language))
 
 
 def filled(row: Delivery, text: Mapping[str, str], facts: placeholders.Facts) -> Outgoing:
@@ -189,12 +188,13 @@ def filled(row: Delivery, text: Mapping[str, str], facts: placeholders.Facts) ->
         return placeholders.default(name, facts.language)
 
     subject = replacer.compiled(text.get("subject") or "").fill(value, default=default)
+    body = replacer.compiled(text.get("body") or "").fill(value, default=default)
     return Outgoing(
         delivery=row.pk,
         key=row.key,
         to=row.address,
         subject=replacer.one_line(subject, most=MOST_SUBJECT_CHARACTERS),
-        text=replacer.compiled(text["body"]).fill(value, default=default),
+        text=body[: sms.MOST_CHARACTERS] if row.way == Way.SMS else body,
         html=replacer.compiled(text.get("html") or "").fill_html(value, default=default),
         headers=links.unsubscribe_headers(row),
         extra={"link": _page(row, facts)} if row.way == Way.IN_APP else {},
