@@ -1,0 +1,301 @@
+"""What `planning.plan` has to know, for many deliveries at once: read-only, as many queries for one as for thousands.
+
+Rows need not be saved: the preview asks about deliveries that do not exist yet.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import holidays
+from django.conf import settings
+from django.db.models import Q
+
+from apps.users.models import ContactPoint, Customer, User
+
+from .. import planning
+from ..choices import CatchUp, DeliveryState, Reason, Way
+from ..models import Delivery, Preference, Purpose, Reminder, SendingRule, Suppression
+from .preferences import CONTACT_KINDS, tidy
+
+# A reminder that is not to be caught up is worth nothing when it is this late.
+MISSED_AFTER = timedelta(minutes=15)
+WENT_OUT = (DeliveryState.SENT, DeliveryState.DELIVERED)
+# Where somebody may live and a week may begin: enough to find all that counts for a cap.
+CAPS_LOOK_BACK = timedelta(days=9)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What goes into `planning.plan` for one delivery."""
+
+    slot: planning.Slot
+    recipient: planning.Recipient
+    rule: planning.Rule
+
+
+def gather(rows: Sequence[Delivery], *, now: datetime) -> list[Known]:
+    """For each row, in order. Sets `customer` and `user` of the rows; a merged customer stands for who he was found to
+    be. Caps count what went out on the day and in the week (from Monday) of the row's own time, in local time."""
+    world = _load(rows)
+    return [_known(row, world, now=now) for row in rows]
+
+
+@dataclass(slots=True)
+class _World:
+    customers: dict[int, Customer]
+    users: dict[int, User]
+    purposes: dict[int, Purpose]
+    rules: dict[tuple[int | None, str], planning.Rule]
+    # Verified addresses first.
+    addresses: dict[tuple[int, str], str] = field(default_factory=dict)
+    wishes: dict[tuple[int, int, str], bool] = field(default_factory=dict)
+    suppressed: dict[tuple[str, str], Reason] = field(default_factory=dict)
+    sent: Mapping[tuple[int, int, str], list[datetime]] = field(default_factory=dict)
+    # Deliveries of the double that the other record got already.
+    doubles: set[tuple[str, str, str, str]] = field(default_factory=set)
+    skipping: set[str] = field(default_factory=set)
+
+
+def _load(rows: Sequence[Delivery]) -> _World:
+    purposes = Purpose.objects.in_bulk(_some(row.purpose_id for row in rows))
+    world = _World(_customers(rows), _users(rows), purposes, _rules(purposes))
+    _set_people(rows, world)
+    world.addresses = _addresses(rows, world)
+    world.wishes = _wishes(rows, world)
+    world.suppressed = _suppressed(rows, world)
+    world.sent = _sent(rows, world)
+    world.doubles = _doubles(rows, world)
+    world.skipping = _skipping(rows)
+    return world
+
+
+def _some(ids: Iterable[int | None]) -> set[int]:
+    return {pk for pk in ids if pk is not None}
+
+
+def _customers(rows: Sequence[Delivery]) -> dict[int, Customer]:
+    """By id, and who they were merged into."""
+    found: dict[int, Customer] = {}
+    wanted = _some(row.customer_id for row in rows)
+    while wanted:
+        more = Customer.objects.in_bulk(wanted)
+        found |= more
+        wanted = _some(row.merged_into_id for row in more.values()) - found.keys()
+    return found
+
+
+def _users(rows: Sequence[Delivery]) -> dict[int, User]:
+    return User.objects.in_bulk(_some(row.user_id for row in rows))
+
+
+def _set_people(rows: Sequence[Delivery], world: _World) -> None:
+    """So that nobody who works on these rows asks for them again."""
+    for row in rows:
+        row.customer = world.customers[row.customer_id] if row.customer_id else None
+        row.user = world.users[row.user_id] if row.user_id else None
+        row.purpose = world.purposes[row.purpose_id] if row.purpose_id else None
+
+
+def _person(row: Delivery, world: _World) -> int | None:
+    """The id of the customer who counts: the one a double was merged into."""
+    pk = row.customer_id
+    while pk is not None and (into := world.customers[pk].merged_into_id) is not None:
+        pk = into
+    return pk
+
+
+def _addresses(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, str], str]:
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        person = _person(row, world)
+        if person is not None and not row.address and row.way in CONTACT_KINDS:
+            wanted[row.way].add(person)
+    found: dict[tuple[int, str], str] = {}
+    for way, people in wanted.items():
+        points = ContactPoint.objects.filter(customer__in=people, kind=CONTACT_KINDS[Way(way)])
+        for person, value in points.order_by("-is_verified", "id").values_list("customer_id", "value"):
+            found.setdefault((person, way), value)
+    return found
+
+
+def _address(row: Delivery, world: _World) -> str:
+    if row.address:
+        return row.address
+    if (person := _person(row, world)) is not None:
+        return world.addresses.get((person, row.way), "")
+    if row.user_id is None:
+        return row.recipient
+    if row.way == Way.IN_APP:
+        return world.users[row.user_id].actor_ref
+    return world.users[row.user_id].email if row.way == Way.EMAIL else ""
+
+
+def _wishes(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, int, str], bool]:
+    people = _some(_person(row, world) for row in rows if row.purpose_id)
+    said = Preference.objects.filter(customer__in=people, purpose__in=world.purposes)
+    return {
+        (customer, purpose, way): wanted
+        for customer, purpose, way, wanted in said.values_list(
+            "customer_id", "purpose_id", "way", "is_wanted"
+        )
+    }
+
+
+def _suppressed(rows: Sequence[Delivery], world: _World) -> dict[tuple[str, str], Reason]:
+    by_way: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.way in CONTACT_KINDS and (address := _address(row, world)):
+            by_way[row.way].add(tidy(row.way, address))
+    found: dict[tuple[str, str], Reason] = {}
+    for way, addresses in by_way.items():
+        listed = Suppression.objects.filter(way=way, address__in=addresses)
+        found |= {
+            (way, address): Reason(reason) for address, reason in listed.values_list("address", "reason")
+        }
+    return found
+
+
+def _sent(rows: Sequence[Delivery], world: _World) -> Mapping[tuple[int, int, str], list[datetime]]:
+    """When what counts for caps went out, or began to in another batch."""
+    capped = [row for row in rows if _is_capped(world.rules.get((row.purpose_id, row.way)))]
+    if not capped:
+        return {}
+    earliest = min(row.due_at for row in capped) - CAPS_LOOK_BACK
+    # Two batches at once: the one that began to send later counts the other.
+    mine = [row.leased_until for row in capped if row.leased_until]
+    others = (
+        Q(state=DeliveryState.SENDING, leased_until__lt=min(mine)) if mine else Q(state=DeliveryState.SENDING)
+    )
+    went = Delivery.objects.filter(
+        Q(state__in=WENT_OUT, sent_at__gte=earliest) | others,
+        customer__in=_some(_person(row, world) for row in capped) | _some(row.customer_id for row in capped),
+        purpose__in=_some(row.purpose_id for row in capped),
+    ).exclude(pk__in=[row.pk for row in rows if row.pk])
+    found: dict[tuple[int, int, str], list[datetime]] = defaultdict(list)
+    for other in went.only("customer_id", "purpose_id", "way", "sent_at", "due_at"):
+        customer = world.customers.get(other.customer_id or 0)
+        person = (customer and customer.merged_into_id) or other.customer_id
+        found[person, other.purpose_id, other.way].append(other.sent_at or other.due_at)  # type: ignore[index]
+    return found
+
+
+def _is_capped(rule: planning.Rule | None) -> bool:
+    return rule is not None and (rule.most_per_day is not None or rule.most_per_week is not None)
+
+
+def _doubles(rows: Sequence[Delivery], world: _World) -> set[tuple[str, str, str, str]]:
+    """A double and who he is now may both be in a list; he gets it once."""
+    merged = [row for row in rows if row.customer_id and _person(row, world) != row.customer_id]
+    if not merged:
+        return set()
+    causes, people = {row.cause for row in merged}, {f"customer:{_person(row, world)}" for row in merged}
+    open_or_out = Delivery.objects.filter(cause__in=causes, recipient__in=people).exclude(
+        state__in=(DeliveryState.CANCELLED, DeliveryState.SUPPRESSED)
+    )
+    return set(open_or_out.values_list("cause", "occurrence", "way", "recipient"))
+
+
+def _skipping(rows: Sequence[Delivery]) -> set[str]:
+    """Causes whose missed occurrences are not caught up."""
+    ids = {row.cause.removeprefix("reminder:") for row in rows if row.cause.startswith("reminder:")}
+    numbers = [int(pk) for pk in ids if pk.isdigit()]
+    if not numbers:
+        return set()
+    skipping = Reminder.objects.filter(pk__in=numbers, catch_up=CatchUp.SKIP)
+    return {f"reminder:{pk}" for pk in skipping.values_list("pk", flat=True)}
+
+
+# Rules
+
+
+def _rules(purposes: Mapping[int, Purpose]) -> dict[tuple[int | None, str], planning.Rule]:
+    rows = SendingRule.objects.filter(purpose__in=purposes)
+    return {(row.purpose_id, row.way): rule_of(row) for row in rows}
+
+
+def rule_of(row: SendingRule) -> planning.Rule:
+    return planning.Rule(
+        quiet_from=row.quiet_from,
+        quiet_until=row.quiet_until,
+        weekdays=frozenset(row.weekdays),
+        is_holiday=holidays_of(row.holidays_country, row.holidays_region),
+        most_per_day=row.most_per_day,
+        most_per_week=row.most_per_week,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def holidays_of(country: str, region: str = "") -> Callable[[date], bool]:
+    """A country or region that is not known has no holidays."""
+    if not country:
+        return planning.no_holidays
+    try:
+        calendar = holidays.country_holidays(country.upper(), subdiv=region.upper() or None)
+    except NotImplementedError:
+        return planning.no_holidays
+    return calendar.__contains__
+
+
+# One delivery
+
+_EVERYTHING = planning.Rule()
+
+
+def _known(row: Delivery, world: _World, *, now: datetime) -> Known:
+    rule = world.rules.get((row.purpose_id, row.way), _EVERYTHING)
+    recipient = _recipient(row, world)
+    if _is_capped(rule):
+        recipient = _counted(row, recipient, world, at=max(row.due_at, now))
+    most_late = MISSED_AFTER if row.cause in world.skipping else None
+    return Known(planning.Slot(row.due_at, row.expires_at, most_late), recipient, rule)
+
+
+def _recipient(row: Delivery, world: _World) -> planning.Recipient:
+    address = _address(row, world)
+    person = _person(row, world)
+    if person is None:
+        return planning.Recipient(
+            zone=_zone(row.user),
+            address=address,
+            is_active=row.user is None or row.user.is_active,
+            suppressed=world.suppressed.get((row.way, tidy(row.way, address))),
+        )
+    into = person != row.customer_id
+    return planning.Recipient(
+        zone=_zone(world.customers[person]),
+        address=address,
+        wants=world.wishes.get((person, row.purpose_id or 0, row.way)),
+        needs_consent=row.purpose is not None and row.purpose.is_marketing,
+        suppressed=world.suppressed.get((row.way, tidy(row.way, address))),
+        had_it=into and (row.cause, row.occurrence, row.way, f"customer:{person}") in world.doubles,
+    )
+
+
+def _counted(
+    row: Delivery, recipient: planning.Recipient, world: _World, *, at: datetime
+) -> planning.Recipient:
+    went = world.sent.get((_person(row, world) or 0, row.purpose_id or 0, row.way), ())
+    return replace(
+        recipient,
+        sent_today=sum(same_day(one, at, recipient.zone) for one in went),
+        sent_this_week=sum(same_week(one, at, recipient.zone) for one in went),
+    )
+
+
+def same_day(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
+    return one.astimezone(zone).date() == other.astimezone(zone).date()
+
+
+def same_week(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
+    return one.astimezone(zone).isocalendar()[:2] == other.astimezone(zone).isocalendar()[:2]
+
+
+def _zone(person: Any) -> ZoneInfo:
+    return ZoneInfo((person and person.time_zone) or settings.TIME_ZONE)
