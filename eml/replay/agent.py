@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 
@@ -13,21 +12,17 @@ from apps.messaging.choices import Sender
 from apps.routing.choices import Chosen, State
 from apps.users.models import User
 
-from . import stage
-from .address import Address
+from .desk import Desk
 from .journal import Journal, Seen
-from .line import Line
-from .rest import NoAnswer, Rest
+from .rest import NoAnswer
 from .speaker import Speaker
 
-# Access tokens live five minutes.
-TOKEN_SECONDS = 200.0
 # What no frame told (the live layer may lose them) is found by looking, as the console does.
 LOOK_SECONDS = 10.0
 CONFLICT = (404, 409)
 
 
-class Agent:
+class Agent(Desk):
     def __init__(
         self,
         servers: Sequence[str],
@@ -39,16 +34,9 @@ class Agent:
         disposition: int,
     ) -> None:
         """`turns_of`: conversation → number of its customer's turns, where the agent is the one to close it."""
-        self._user, self._journal = user, journal
+        super().__init__(servers, user, http=http, journal=journal)
         self._turns_of, self._disposition = turns_of, disposition
-        self._line = Line(
-            Address(servers), "/ws/desk/", hello=self._hello, on_frame=self._take, on_loss=self._count_loss
-        )
         self._speaker = Speaker(self._line, journal, sender=Sender.AGENT)
-        self._rest = Rest(
-            Address(servers), http=http, journal=journal, prefix="", credentials=self._credentials
-        )
-        self._token, self._token_until = "", 0.0
         self._jobs: set[asyncio.Task] = set()
         # Conversation → the turn I answered last; conversations I closed; offers I am about to accept.
         self._answered: dict[int, int] = defaultdict(int)
@@ -65,24 +53,6 @@ class Agent:
         await self._line.hang_up()
         for job in tuple(self._jobs):
             job.cancel()
-
-    async def _hello(self) -> dict:
-        try:
-            answer = await self._rest.call("POST", "auth/ticket/")
-        except NoAnswer as error:
-            self._journal.trouble(str(error))
-            raise ConnectionError from error  # the line tries again
-        assert answer is not None
-        return {"type": "auth", "ticket": answer["ticket"]}
-
-    async def _credentials(self) -> dict[str, str]:
-        if time.monotonic() > self._token_until:
-            self._token = await stage.patiently(stage.access_token_for, self._user)
-            self._token_until = time.monotonic() + TOKEN_SECONDS
-        return {"Authorization": f"Bearer {self._token}"}
-
-    def _count_loss(self) -> None:
-        self._journal.reconnects += 1
 
     # Frames
 

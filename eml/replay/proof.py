@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from apps.core.models import Handling
-from apps.messaging.choices import Sender, Status
+from apps.messaging.choices import CloseReason, Sender, Status
 from apps.messaging.models import Conversation, Message, stream
 from apps.routing.choices import ItemState
 from apps.routing.models import Agent, Item, Offer
@@ -155,7 +155,11 @@ def left_behind(ids: list[int]) -> list[str]:
         )
         live = Offer.objects.live().filter(item__conversation_id__in=part)
         faults["an offer still rings"] += live.values_list("item__conversation_id", flat=True)
-        faults["never came into a line"] += set(part) - set(items.values_list("conversation_id", flat=True))
+        # Whoever hung up before the follow-up of his arrival ran had no need of a place.
+        unseen = Conversation.objects.filter(id__in=part, item=None)
+        faults["never came into a line"] += unseen.exclude(close_reason=CloseReason.ABANDONED).values_list(
+            "id", flat=True
+        )
         streams = {stream(pk): pk for pk in part}
         undone = Handling.objects.filter(stream__in=streams).values_list("stream", flat=True)
         faults["follow-up work is undone"] += {streams[name] for name in undone}

@@ -29,7 +29,7 @@ def read(path: Path, *, limit: int, seed: int) -> dict[str, list[str]]:
     """
     turns: dict[str, list[tuple[int, str]]] = defaultdict(list)
     try:
-        with _open(path) as file:
+        with open_text(path) as file:
             for conversation, turn, text in _rows(path, file):
                 if text:
                     turns[conversation].append((turn, text))
@@ -39,7 +39,7 @@ def read(path: Path, *, limit: int, seed: int) -> dict[str, list[str]]:
     return {key: [text for _, text in sorted(turns[key])] for key in chosen}
 
 
-def _open(path: Path) -> IO[str]:
+def open_text(path: Path) -> IO[str]:
     opener = gzip.open if path.suffix == ".gz" else open
     # Spreadsheets put a byte order mark before the first column's name.
     return opener(path, "rt", encoding="utf-8-sig", newline="")
