@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from . import dispatch
+from . import dispatch, retention
 from .api.idempotency import delete_old_keys
 
 
@@ -18,3 +18,8 @@ def drain() -> int:
 @shared_task(name="core.clean")
 def clean() -> None:
     delete_old_keys(now=timezone.now())
+
+
+@shared_task(name="core.prune")
+def prune() -> int:
+    return retention.remove_all(retention.EVENTS, now=timezone.now())

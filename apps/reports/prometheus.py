@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from apps.core.models import Handling
 from apps.routing.choices import State
 from apps.routing.models import Agent, Queue
+from apps.routing.services import audit
 
 from . import metrics, selectors
 
@@ -35,6 +36,7 @@ class CallCenter(Collector):
             _fill_line(families)
             _fill_agents(families)
             _fill_handlings(families)
+            _fill_audit(families)
         except (DatabaseError, InterfaceError):
             # The process's own metrics matter most when the database is down; `absent()` tells about these.
             logger.warning("The call center's metrics cannot be read: the database does not answer.")
@@ -60,6 +62,12 @@ def _families() -> dict[str, GaugeMetricFamily]:
         ("eml_agents", "Agents by state, those signed out left out.", ["state"]),
         ("eml_handlings_dead", "Follow-ups of events that failed for good and wait for a retry by hand.", []),
         ("eml_handlings_oldest_pending_seconds", "Age of the oldest unfinished follow-up; 0 when none.", []),
+        (
+            "eml_routing_violations",
+            "Broken promises of routing at the last audit, by number (see docs/promises).",
+            ["code"],
+        ),
+        ("eml_routing_audit_age_seconds", "Time since that audit.", []),
     ]
     return {name: GaugeMetricFamily(name, text, labels=labels) for name, text, labels in gauges}
 
@@ -87,3 +95,18 @@ def _fill_handlings(families: dict[str, GaugeMetricFamily]) -> None:
     oldest = Handling.objects.filter(is_dead=False).aggregate(at=Min("event__at"))["at"]
     age = max((timezone.now() - oldest).total_seconds(), 0) if oldest else 0
     families["eml_handlings_oldest_pending_seconds"].add_metric([], age)
+
+
+def _fill_audit(families: dict[str, GaugeMetricFamily]) -> None:
+    """Nothing at all before the first audit: `absent()` tells about that."""
+    try:
+        look = audit.last_look()
+    except Exception:  # whatever the cache throws when it is away
+        logger.warning("The last audit of routing cannot be read: the cache does not answer.")
+        return
+    if look is None:
+        return
+    for code, count in look.counts.items():
+        families["eml_routing_violations"].add_metric([code], count)
+    age = max((timezone.now() - look.at).total_seconds(), 0)
+    families["eml_routing_audit_age_seconds"].add_metric([], age)

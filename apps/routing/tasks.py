@@ -8,7 +8,9 @@ from datetime import datetime
 
 from celery import shared_task
 
-from .services import clock, leaving, offers, queueing, router, work
+from apps.core.retention import remove_all
+
+from .services import audit, clock, leaving, offers, queueing, retention, router, work
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,18 @@ def tick() -> None:
 def heal() -> None:
     """Finds what no event told: safe to run twice and at once."""
     _run(_EVERY_FEW_SECONDS)
+
+
+@shared_task(name="routing.audit")
+def watch() -> None:
+    """Looks whether everything that must hold does, for the metrics and the log."""
+    audit.watch(now=clock.now())
+
+
+@shared_task(name="routing.prune")
+def prune() -> dict[str, int]:
+    """What was kept long enough leaves: safe to run twice and to be cut off."""
+    return {kind.name: remove_all(kind, now=clock.now()) for kind in retention.KINDS}
 
 
 def _run(sweeps: tuple[Callable[..., object], ...]) -> None:

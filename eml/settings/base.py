@@ -159,3 +159,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 vars().update(env.mail("EML_EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.text("EML_EMAIL_FROM", "EML <no-reply@localhost>")
+
+# How long it is kept, in days; 0 is for ever.
+KEEP_DAYS = {
+    "decisions": env.number("EML_KEEP_DECISIONS_DAYS", 90, most=36_500),
+    "presence": env.number("EML_KEEP_PRESENCE_DAYS", 730, most=36_500),
+    "events": env.number("EML_KEEP_EVENTS_DAYS", 0, most=36_500),
+}

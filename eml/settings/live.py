@@ -58,5 +58,8 @@ CELERY_BEAT_SCHEDULE = {
     "users.clean": {"task": "users.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "routing.tick": {"task": "routing.tick", "schedule": 1.0, "options": {"expires": 2}},
     "routing.heal": {"task": "routing.heal", "schedule": 5.0, "options": {"expires": 5}},
+    "routing.audit": {"task": "routing.audit", "schedule": 60.0, "options": {"expires": 60}},
+    "routing.prune": {"task": "routing.prune", "schedule": 86400.0, "options": {"expires": 86400}},
+    "core.prune": {"task": "core.prune", "schedule": 86400.0, "options": {"expires": 86400}},
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

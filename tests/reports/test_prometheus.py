@@ -3,12 +3,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import OperationalError
 from django.utils import timezone
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from apps.core.models import Handling
 from apps.reports import prometheus, selectors
+from apps.routing.services import audit
 
 from .planted import contact, dead_handling, make_place
 
@@ -59,3 +61,29 @@ def test_without_a_database_the_other_metrics_are_still_served(monkeypatch) -> N
     registry = CollectorRegistry()
     prometheus.register(registry)
     assert b"eml_" not in generate_latest(registry)
+
+
+@pytest.mark.django_db
+def test_last_audit_is_told_with_its_age() -> None:
+    cache.clear()
+    assert "eml_routing_violations{" not in _scraped()
+    audit.watch(now=timezone.now() - timedelta(seconds=50))
+    text = _scraped()
+    assert 'eml_routing_violations{code="I06"} 0.0' in text
+    age = float(text.split("\neml_routing_audit_age_seconds ")[1].split()[0])
+    assert 50 <= age < 80
+    cache.clear()
+
+
+def test_without_a_cache_the_other_metrics_are_still_served(db, monkeypatch) -> None:
+    def away(*args, **kwargs):
+        raise ConnectionError
+
+    monkeypatch.setattr(audit.cache, "get", away)
+    assert "eml_handlings_dead 0.0" in _scraped()
+
+
+def _scraped() -> str:
+    registry = CollectorRegistry()
+    prometheus.register(registry)
+    return generate_latest(registry).decode()

@@ -7,11 +7,13 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
 
 from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
+from apps.routing import tasks
 from apps.routing.choices import Chosen, ItemState, OfferState
 from apps.routing.models import Agent, Item, Offer, PresenceInterval
 from apps.routing.services import audit
@@ -199,3 +201,19 @@ def test_checks_cost_a_constant_number_of_queries(queue, agent, django_assert_ma
         audit.violations(now=timezone.now())
     assert Agent.objects.count() == 4
     assert Item.objects.count() == 3
+
+
+# Watched
+
+
+def test_watch_tells_the_log_and_is_remembered_for_the_metrics(agent, active, caplog):
+    cache.clear()
+    assert audit.last_look() is None
+    change(agent, load=0)
+    tasks.watch()
+    assert audit.last_look().counts == {"I04": 0, "I05": 1, "I06": 0, "I07": 0, "I08": 0, "I09": 0}
+    assert f"routing is not in order: I05 agent {agent.pk}" in caplog.text
+    change(agent, load=4)
+    tasks.watch()
+    assert not any(audit.last_look().counts.values())
+    cache.clear()

@@ -7,9 +7,12 @@ free agent, I07 no offer past its time, I08 nobody held by what is over, I09 no 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
+from django.core.cache import cache
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
@@ -20,6 +23,12 @@ from .. import policy
 from ..choices import HELD, Chosen, ItemState, OfferState
 from ..models import Agent, Item, Offer, PresenceInterval
 from . import agents, world
+
+logger = logging.getLogger(__name__)
+
+CODES = ("I04", "I05", "I06", "I07", "I08", "I09")
+# Where the last look is kept for whoever is asked for metrics: looking anew at each scrape would cost too much.
+LAST_LOOK = "routing.audit"
 
 # What the sweeps of every second and of every few seconds may take; anything older is a fault.
 PATIENCE = timedelta(seconds=5)
@@ -41,6 +50,31 @@ Check = Callable[[datetime], Iterator[Violation]]
 def violations(*, now: datetime) -> list[Violation]:
     """Everything that is wrong now, in the order of the numbers."""
     return [violation for check in CHECKS for violation in check(now)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Look:
+    """How many violations of each number there were at that moment."""
+
+    at: datetime
+    counts: Mapping[str, int]
+
+
+def watch(*, now: datetime) -> Look:
+    """Look, tell the log what is wrong, and keep the figures for `last_look`."""
+    found = violations(now=now)
+    for violation in found:
+        logger.error("routing is not in order: %s %s %s", violation.code, violation.subject, violation.text)
+    counts = Counter(violation.code for violation in found)
+    look = Look(now, {code: counts[code] for code in CODES})
+    cache.set(LAST_LOOK, (look.at, dict(look.counts)), timeout=None)
+    return look
+
+
+def last_look() -> Look | None:
+    """None when nobody has looked yet, or the cache forgot."""
+    kept = cache.get(LAST_LOOK)
+    return Look(*kept) if kept else None
 
 
 def one_hand_per_conversation(now: datetime) -> Iterator[Violation]:
