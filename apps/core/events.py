@@ -49,16 +49,24 @@ class System:
 SYSTEM = System()
 
 Handler = Callable[[Event], None]
+Wants = Callable[[Any], bool]
 _subscribers: dict[str, dict[str, Handler]] = defaultdict(dict)
+_wants: dict[str, Wants] = {}
 _listeners: dict[str, list[Handler]] = defaultdict(list)
 
 
-def subscribe(*facts: type[Fact]) -> Callable[[Handler], Handler]:
-    """Durable: the handler runs in its own transaction, at least once, in order per stream. It must bear repetition."""
+def subscribe(*facts: type[Fact], when: Wants | None = None) -> Callable[[Handler], Handler]:
+    """Durable: the handler runs in its own transaction, at least once, in order per stream. It must bear repetition.
+
+    With `when`, only facts for which it is true are followed; it is asked as they are recorded.
+    """
 
     def register(handler: Handler) -> Handler:
+        name = subscriber_name(handler)
         for fact in facts:
-            _subscribers[fact.type][subscriber_name(handler)] = handler
+            _subscribers[fact.type][name] = handler
+        if when:
+            _wants[name] = when
         return handler
 
     return register
@@ -103,13 +111,14 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
     """Write several facts in one statement."""
     if not connection.in_atomic_block:
         raise RuntimeError("Events are recorded inside the transaction of their cause.")
-    now = timezone.now()
+    now, entries = timezone.now(), list(entries)
     events = [_row(entry, now) for entry in entries]
     Event.objects.bulk_create(events)
     handlings = [
         Handling(event=event, subscriber=name, stream=event.stream, due_at=now)
-        for event in events
+        for event, entry in zip(events, entries, strict=True)
         for name in _subscribers.get(event.type, ())
+        if name not in _wants or _wants[name](entry.fact)
     ]
     if handlings:
         Handling.objects.bulk_create(handlings)

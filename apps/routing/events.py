@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from apps.core.events import Fact
 
+from .choices import Chosen, State
+
 
 @dataclass(frozen=True)
 class ItemEnqueued(Fact, type="routing.item.enqueued"):
@@ -103,6 +105,20 @@ class PresenceChanged(Fact, type="routing.presence.changed"):
     state: str
     reason: str
     chosen: str
+    before: str = ""  # the state until now
+
+    @property
+    def is_by_work(self) -> bool:
+        """He was rung, or took it: that gives nobody more room, and the router knows."""
+        return (
+            self.before != self.state
+            and self.before in (State.AVAILABLE, State.WRAP_UP, State.OFFERED, State.ON_CONTACT)
+            and self.state in (State.OFFERED, State.ON_CONTACT)
+        )
+
+    @property
+    def may_take_more(self) -> bool:
+        return self.chosen == Chosen.AVAILABLE and not self.is_by_work
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Live frames: the agent is rung, the customer's place in line moves."""
+"""Live: the router hears what changed, the agent is rung, the customer's place in line moves."""
 
 from __future__ import annotations
 
 from apps.core.events import listen
 from apps.core.models import Event
 from apps.core.realtime import Frame, conversation_group, publish, user_group
+from apps.users.events import UserTeamsChanged
 
 from . import selectors
 from .events import (
@@ -16,12 +17,46 @@ from .events import (
     OfferDeclined,
     OfferLapsed,
     OfferMade,
+    PolicyChanged,
     PresenceChanged,
     WorkFinished,
     WorkReassigned,
     WrapUpStarted,
 )
 from .models import Agent, Item
+from .services import bell
+
+
+@listen(
+    ItemEnqueued,
+    ItemBack,
+    ItemMoved,
+    OfferDeclined,
+    OfferLapsed,
+    OfferCancelled,
+    WorkFinished,
+    WorkReassigned,
+)
+def wake_router(event: Event) -> None:
+    agent = event.payload.get("agent")
+    bell.ring(conversations=[event.payload["conversation"]], agents=[agent] if agent else [])
+
+
+@listen(PresenceChanged)
+def wake_router_for_agent(event: Event) -> None:
+    if not PresenceChanged(**event.payload).is_by_work:
+        bell.ring(agents=[event.payload["agent"]])
+
+
+@listen(PolicyChanged)
+def wake_router_for_policy(event: Event) -> None:
+    bell.ring(queues=[event.payload["queue"]])
+
+
+@listen(UserTeamsChanged)
+def wake_router_for_everybody(event: Event) -> None:
+    """Who is in which team is one of the skills."""
+    bell.ring(everybody=True)
 
 
 @listen(OfferMade)

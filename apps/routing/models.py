@@ -461,12 +461,21 @@ class Offer(models.Model):
         return f"{self.item_id} → {self.agent_id} {self.state}"
 
 
-class RouterTurn(models.Model):
-    """One row: whoever holds its lock is the one matcher of this installation."""
+class RouterLease(models.Model):
+    """One row: who may match for this installation, and until when. Its lock is the turn to write.
+
+    `term` rises whenever the lease changes hands: whoever acts on an older one is too late.
+    """
+
+    holder = models.CharField(_("holder"), max_length=100, blank=True)
+    term = models.PositiveBigIntegerField(_("term"), default=0)
+    expires_at = models.DateTimeField(_("expires at"), null=True)
+    # Since when somebody holds it without a gap; for the metric.
+    taken_at = models.DateTimeField(_("taken at"), null=True)
 
     class Meta:
-        verbose_name = _("router turn")
-        verbose_name_plural = _("router turns")
+        verbose_name = _("router lease")
+        verbose_name_plural = _("router leases")
 
     def __str__(self) -> str:
-        return "router"
+        return f"{self.holder or '–'} ({self.term})"

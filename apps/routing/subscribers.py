@@ -7,7 +7,6 @@ from apps.core.models import Event
 from apps.messaging.events import ConversationClosed, ConversationStarted
 from apps.users.events import UserDeactivated, UserRoleChanged, UserTeamsChanged
 
-from .choices import Chosen
 from .events import (
     ItemBack,
     ItemEnqueued,
@@ -42,6 +41,9 @@ def follow_teams(event: Event) -> None:
     leaving.follow_teams(event.payload["user"], removed=event.payload["removed"], now=clock.now())
 
 
+# Where a router runs, it was rung for already (`listeners`) and these do nothing; where none runs, they are it.
+
+
 @subscribe(
     ItemEnqueued, ItemBack, ItemMoved, OfferDeclined, OfferLapsed, OfferCancelled, WorkFinished, PolicyChanged
 )
@@ -49,8 +51,6 @@ def decide_again(event: Event) -> None:
     router.run(now=clock.now())
 
 
-@subscribe(PresenceChanged)
+@subscribe(PresenceChanged, when=lambda fact: fact.may_take_more)
 def decide_for_agent(event: Event) -> None:
-    """Only who takes something can change a decision."""
-    if event.payload["chosen"] == Chosen.AVAILABLE:
-        router.run(now=clock.now())
+    router.run(now=clock.now())

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -21,7 +22,7 @@ from apps.users.selectors import users_visible_to
 from .. import selectors
 from ..choices import State
 from ..models import Agent, AgentSkill, NotReadyReason
-from ..services import clock, supervision
+from ..services import bell, clock, supervision
 from .base import TellsWhy, ago, ask, do_each
 
 # How each state is coloured; grey where nothing is named.
@@ -90,6 +91,11 @@ class AgentAdmin(TellsWhy, ModelAdmin):
         else:
             saved = supervision.start_as_agent(form.cleaned_data["user"], capacity=capacity, by=by)
             obj.__dict__.update(saved.__dict__)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        # Skills are rows of the form, so no service tells the router.
+        transaction.on_commit(partial(bell.ring, everybody=True), robust=True)
 
     @action(description=_("Set not ready …"), permissions=["change"])
     def set_not_ready(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from django.db import transaction
@@ -22,6 +23,7 @@ from .. import errors, presence_policy
 from ..choices import Chosen, ItemState, State
 from ..events import PresenceChanged
 from ..models import Agent, Item, NotReadyReason, Offer, PresenceInterval
+from . import bell
 
 # Three missed heartbeats: a dead laptop is noticed within half a minute.
 LEASE = timedelta(seconds=30)
@@ -109,6 +111,7 @@ def set_capacity(agent_id: int, *, capacity: int, by: Actor) -> Agent:
             raise errors.CapacityTooLow(load=agent.load)
         agent.capacity = capacity
         agent.save(update_fields=["capacity"])
+        transaction.on_commit(partial(bell.ring, agents=[agent.pk]), robust=True)
         return agent
 
 
@@ -211,7 +214,12 @@ def restate_all(agents: Collection[Agent], *, now: datetime, by: Actor, has_chos
             changes.append(_Change(agent.pk, interval, state, reason))
         if has_chosen or not is_same:
             fact = PresenceChanged(
-                agent=agent.pk, user=agent.user_id, state=str(state), reason=reason, chosen=str(agent.chosen)
+                agent=agent.pk,
+                user=agent.user_id,
+                state=str(state),
+                reason=reason,
+                chosen=str(agent.chosen),
+                before=interval.state if interval else "",
             )
             entries.append(events.Entry(fact, agent.stream, by.actor_ref))
     _begin_intervals(changes, now=now)

@@ -36,11 +36,20 @@ BATCH = 200
 
 
 class Wish(NamedTuple):
-    """An offer to be made: of an item as it was seen, to a locked agent."""
+    """An offer to be made: of an item as it was seen (`epoch`), to a locked agent."""
 
-    item: Item
+    item_id: int
+    epoch: int
+    conversation_id: int
+    units: int
+    offer_seconds: int
     agent: Agent
     decision: Decision | None = None
+
+    @classmethod
+    def of(cls, item: Item, agent: Agent) -> Wish:
+        queue = item.queue
+        return cls(item.pk, item.epoch, item.conversation_id, queue.units, queue.offer_seconds, agent)
 
 
 def make(item: Item, *, agent: Agent, now: datetime, by: Actor = SYSTEM) -> Offer | None:
@@ -48,7 +57,7 @@ def make(item: Item, *, agent: Agent, now: datetime, by: Actor = SYSTEM) -> Offe
 
     The caller holds the agent's lock. `item.epoch` is the number the caller saw: if it changed, he is too late.
     """
-    made = make_many([Wish(item, agent)], now=now, by=by)
+    made = make_many([Wish.of(item, agent)], now=now, by=by)
     return made[0] if made else None
 
 
@@ -61,11 +70,12 @@ def make_many(wishes: Sequence[Wish], *, now: datetime, by: Actor = SYSTEM) -> l
         possible = _fulfil(wishes, now=now)
         if not possible:
             return []
-        agents.save_loads({wish.agent.pk: wish.agent for wish in possible}.values())
-        _mark_offered([wish.item for wish in possible])
+        rung = {wish.agent.pk: wish.agent for wish in possible}
+        agents.save_loads(rung.values())
+        _mark_offered(possible)
         offers = _store(possible, now=now)
-        events.record_many(_entry(OfferMade, offer, agent=offer.agent, by=by) for offer in offers)
-        agents.restate_all(list({wish.agent.pk: wish.agent for wish in possible}.values()), now=now, by=by)
+        events.record_many(_made(wish, offer, by) for wish, offer in zip(possible, offers, strict=True))
+        agents.restate_all(list(rung.values()), now=now, by=by)
         return offers
 
 
@@ -76,42 +86,50 @@ def _fulfil(wishes: Sequence[Wish], *, now: datetime) -> list[Wish]:
     """
     active = User.objects.filter(agent__in={wish.agent.pk for wish in wishes}, is_active=True)
     active_ids = set(active.values_list("id", flat=True))
-    waiting = Item.objects.waiting().filter(id__in={wish.item.pk for wish in wishes}).order_by("id")
+    waiting = Item.objects.waiting().filter(id__in={wish.item_id for wish in wishes}).order_by("id")
     epochs = dict(waiting.select_for_update(no_key=True).values_list("id", "epoch"))
     possible = []
     for wish in wishes:
-        agent, units = wish.agent, wish.item.queue.units
-        is_there = agent.user_id in active_ids and agents.takes_work(agent, units=units, now=now)
-        if is_there and epochs.pop(wish.item.pk, None) == wish.item.epoch:
-            agent.load, agent.free_since = agent.load + units, now
+        agent = wish.agent
+        is_there = agent.user_id in active_ids and agents.takes_work(agent, units=wish.units, now=now)
+        if is_there and epochs.get(wish.item_id) == wish.epoch:
+            del epochs[wish.item_id]
+            agent.load, agent.free_since = agent.load + wish.units, now
             possible.append(wish)
     return possible
 
 
-def _mark_offered(items: list[Item]) -> None:
+def _mark_offered(wishes: Sequence[Wish]) -> None:
     by_units: dict[int, list[int]] = defaultdict(list)
-    for item in items:
-        by_units[item.queue.units].append(item.pk)
+    for wish in wishes:
+        by_units[wish.units].append(wish.item_id)
     for units, ids in by_units.items():
         taken = Item.objects.filter(id__in=ids)
         taken.update(state=ItemState.OFFERED, epoch=F("epoch") + 1, units=units)
 
 
-def _store(wishes: list[Wish], *, now: datetime) -> list[Offer]:
+def _store(wishes: Sequence[Wish], *, now: datetime) -> list[Offer]:
     Decision.objects.bulk_create([wish.decision for wish in wishes if wish.decision])
     rows = (
         Offer(
-            item=wish.item,
+            item_id=wish.item_id,
             agent=wish.agent,
             decision=wish.decision,
-            epoch=wish.item.epoch + 1,
-            units=wish.item.queue.units,
+            epoch=wish.epoch + 1,
+            units=wish.units,
             offered_at=now,
-            expires_at=now + timedelta(seconds=wish.item.queue.offer_seconds),
+            expires_at=now + timedelta(seconds=wish.offer_seconds),
         )
         for wish in wishes
     )
     return Offer.objects.bulk_create(rows)
+
+
+def _made(wish: Wish, offer: Offer, by: Actor) -> events.Entry:
+    fact = OfferMade(
+        conversation=wish.conversation_id, offer=offer.pk, agent=wish.agent.pk, user=wish.agent.user_id
+    )
+    return events.Entry(fact, stream(wish.conversation_id), by.actor_ref)
 
 
 def accept(offer_id: int, *, by: User, now: datetime, epoch: int | None = None) -> Offer:

@@ -20,7 +20,7 @@ from ..choices import ItemState
 from ..events import PolicyChanged
 from ..models import Agent, Item, Need, PolicyVersion, PriorityLevel, Queue, Skill, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
-from . import clock, queueing, router
+from . import clock, lease, queueing
 
 # Of the queue itself; what `save` takes in `PolicyDraft.settings`.
 SETTINGS = (
@@ -98,7 +98,7 @@ def save(queue: Queue, *, draft: PolicyDraft, by: Actor, seen: int | None = None
     wait meanwhile, so that a decision never mixes two versions.
     """
     with transaction.atomic():
-        router.take_turn()
+        lease.lock()
         if queue.pk:
             queue = Queue.objects.select_for_update().get(pk=queue.pk)
             if seen not in (None, queue.version):

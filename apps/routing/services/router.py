@@ -1,54 +1,86 @@
-"""The router: loads the world, lets the pure policy decide, and commits offers with their explanation."""
+"""The router without a memory: loads what matters, lets the pure policy decide, commits offers with their explanation.
+
+It works wherever nobody holds the lease (`lease`), so that nobody waits for a router that is not running. The one with
+a memory is `engine`, led by `leader`; both write by `commit`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from django.db import transaction
 from django.utils import timezone
 
 from .. import explain, policy
 from ..choices import ItemState
-from ..models import Decision, Item, RouterTurn
-from . import agents, offers, world
+from ..models import Agent, Decision, Item
+from . import agents, lease, offers, world
+
+
+class Pick(NamedTuple):
+    """A decision to be written: its explanation, and the item as it was seen."""
+
+    why: explain.Explanation
+    queue_id: int
+    epoch: int
+    conversation_id: int
+    units: int
+    offer_seconds: int
 
 
 def run(*, now: datetime) -> int:
-    """Offer what waits to whoever is best; returns how many offers were made. One at a time per installation."""
-    with transaction.atomic():
-        take_turn()
+    """Offer what waits to whoever is best; returns how many offers were made: none while somebody holds the lease."""
+    with lease.turn() as is_mine:
+        if not is_mine:
+            return 0
         seen = world.load(now=now)
         if not seen.items:
             return 0
         decisions = policy.decide(seen.now, seen.queues, seen.items, seen.agents)
-        made = _commit(seen, decisions, now=now)
+        made, _ = commit(_picks(seen, decisions), now=now)
         _clear_refusals(seen, {decision.item for decision in decisions})
-        return made
+        return len(made)
 
 
-def take_turn() -> None:
-    """Be the one matcher until the transaction ends. Taken before any other lock.
-
-    Waiting for the turn (not skipping it) makes sure that somebody sees what was just enqueued.
-    """
-    RouterTurn.objects.select_for_update().get_or_create(pk=1)
-
-
-def _commit(seen: world.World, decisions: list[policy.Decision], *, now: datetime) -> int:
+def _picks(seen: world.World, decisions: Sequence[policy.Decision]) -> list[Pick]:
     explainer = explain.Explainer(seen.now, seen.queues, seen.items, seen.agents)
-    rows = [_as_row(seen.rows[decision.item], explainer.explain(decision), now=now) for decision in decisions]
-    # Locked after all thinking is done: somebody may be waiting to accept.
-    locked = agents.lock_many({decision.agent for decision in decisions})
-    wishes = [offers.Wish(row.item, locked[row.agent_id], row) for row in rows]
-    return len(offers.make_many(wishes, now=now))
+    rows = [(seen.rows[decision.item], explainer.explain(decision)) for decision in decisions]
+    return [
+        Pick(why, row.queue_id, row.epoch, row.conversation_id, row.queue.units, row.queue.offer_seconds)
+        for row, why in rows
+    ]
 
 
-def _as_row(item: Item, why: explain.Explanation, *, now: datetime) -> Decision:
-    told = why.as_json(_time_of_day)
+def commit(picks: Sequence[Pick], *, now: datetime) -> tuple[set[int], dict[int, Agent]]:
+    """Store decisions and offers. Returns the items that were offered, and all agents named as they are now.
+
+    What has changed meanwhile is left out. Called inside the transaction that holds the turn. Agents are locked after
+    all thinking is done: somebody may be waiting to accept.
+    """
+    locked = agents.lock_many({pick.why.decision.agent for pick in picks})
+    wishes = [
+        offers.Wish(
+            pick.why.decision.item,
+            pick.epoch,
+            pick.conversation_id,
+            pick.units,
+            pick.offer_seconds,
+            locked[pick.why.decision.agent],
+            _as_row(pick, now=now),
+        )
+        for pick in picks
+        if pick.why.decision.agent in locked
+    ]
+    return {offer.item_id for offer in offers.make_many(wishes, now=now)}, locked
+
+
+def _as_row(pick: Pick, *, now: datetime) -> Decision:
+    told = pick.why.as_json(_time_of_day)
     return Decision(
-        item=item,
+        item_id=told["item"],
         agent_id=told["agent"],
-        queue=item.queue,
+        queue_id=pick.queue_id,
         policy=told["policy"],
         at=now,
         score=told["score"],
@@ -66,12 +98,13 @@ def _time_of_day(seconds: int) -> str:
 def _clear_refusals(seen: world.World, decided: set[int]) -> None:
     """When everybody who could take an item refused it a while ago, it may be offered to them again."""
     for item in seen.items:
-        if not item.not_to or item.id in decided:
-            continue
-        queue = seen.queues[item.queue]
-        if policy.everyone_declined(queue, item, seen.agents, seen.now, rest=world.REFUSAL_REST_SECONDS):
-            # Whatever happened to it meanwhile raised its epoch, and may have been one more refusal.
-            unchanged = Item.objects.filter(
-                id=item.id, state=ItemState.WAITING, epoch=seen.rows[item.id].epoch
-            )
-            unchanged.update(not_to={})
+        if item.not_to and item.id not in decided:
+            queue = seen.queues[item.queue]
+            if policy.everyone_declined(queue, item, seen.agents, seen.now, rest=world.REFUSAL_REST_SECONDS):
+                forget_refusals(item.id, epoch=seen.rows[item.id].epoch)
+
+
+def forget_refusals(item_id: int, *, epoch: int) -> bool:
+    """Unless something happened to it meanwhile: that raised its epoch, and may have been one more refusal."""
+    unchanged = Item.objects.filter(id=item_id, state=ItemState.WAITING, epoch=epoch)
+    return bool(unchanged.update(not_to={}, epoch=epoch + 1))

@@ -142,15 +142,17 @@ def plain_agent(row: Agent) -> policy.Agent:
         free=max(row.capacity - row.load, 0),
         free_since=int(row.free_since.timestamp()),
         capacity=row.capacity,
-        unavailable=_unavailable(row),
+        unavailable=unavailable(
+            row.chosen, row.reason and row.reason.name, is_not_responding=row.is_not_responding
+        ),
     )
 
 
-def _unavailable(row: Agent) -> str:
+def unavailable(chosen: str, reason: str | None, *, is_not_responding: bool) -> str:
     """Stored with the decision, so it is said in English and translated when it is shown."""
-    if row.chosen == Chosen.NOT_READY:
-        return f"paused: {row.reason.name}" if row.reason else "paused"
-    return "not responding" if row.is_not_responding else ""
+    if chosen == Chosen.NOT_READY:
+        return f"paused: {reason}" if reason else "paused"
+    return "not responding" if is_not_responding else ""
 
 
 def team_skill(team_id: int) -> str:

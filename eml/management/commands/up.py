@@ -1,4 +1,4 @@
-"""`manage.py up`: web, websockets, worker and scheduler in one process; what `make run` starts."""
+"""`manage.py up`: web, websockets, worker, scheduler and router in one process; what `make run` starts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from apps.routing.services import leader
 from eml import demo, server
 from eml.celery import app
 
@@ -48,14 +49,24 @@ class Command(BaseCommand):
         beat = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
         worker.start()
         beat.start()
+        router, stop_router = self._start_router()
         try:
             self._serve()
         finally:
             self.stdout.write("Stopping …")
             self.stdout.flush()
+            stop_router.set()
             worker.stop()
             beat.stop()
             worker.wait()
+            router.join(LONGEST_STOP_SECONDS)
+
+    @staticmethod
+    def _start_router() -> tuple[threading.Thread, threading.Event]:
+        stop = threading.Event()
+        thread = threading.Thread(target=leader.live, args=(stop,), name="router", daemon=True)
+        thread.start()
+        return thread, stop
 
     @staticmethod
     def _check_port() -> None:
