@@ -145,7 +145,9 @@ class Engine:
         return len(made), len(picks) - len(made)
 
     def _pick(self) -> list[Pick]:
-        return [self._explained(decision) for decision in islice(self._matcher.decide(self._now), MOST_PER_COMMIT)]
+        return [
+            self._explained(decision) for decision in islice(self._matcher.decide(self._now), MOST_PER_COMMIT)
+        ]
 
     def _explained(self, decision: policy.Decision) -> Pick:
         waiting = self._memory.get(decision.item)

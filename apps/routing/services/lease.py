@@ -78,13 +78,13 @@ def check(lease: Lease) -> datetime:
 
 @contextlib.contextmanager
 def turn() -> Iterator[bool]:
-    """A transaction in which the caller is the one matcher, if nobody holds the lease. Former holders are fenced off."""
+    """A transaction in which the caller is the one matcher, if nobody holds the lease. Former ones are fenced off."""
     if is_held():
         yield False
         return
     with transaction.atomic():
         row = lock()
-        is_mine = not _is_held(row, clock.now())
+        is_mine = not row.holder or not _is_held(row, clock.now())
         if is_mine and row.holder:
             row.holder, row.term, row.expires_at, row.taken_at = "", row.term + 1, None, None
             row.save()
@@ -93,7 +93,7 @@ def turn() -> Iterator[bool]:
 
 def is_held() -> bool:
     row = current()
-    return row is not None and _is_held(row, clock.now())
+    return row is not None and row.holder != "" and _is_held(row, clock.now())
 
 
 def current() -> RouterLease | None:

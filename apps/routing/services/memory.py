@@ -41,6 +41,4 @@ class Memory:
     def differing(self, theirs: dict[int, tuple[int, int]]) -> set[int]:
         """The buckets that are not as the database's (number of items, sum of traces) say."""
         mine = {number: (len(bucket), self._traces[number]) for number, bucket in self._buckets.items()}
-        return {
-            number for number in mine.keys() | theirs.keys() if mine.get(number) != theirs.get(number)
-        }
+        return {number for number in mine.keys() | theirs.keys() if mine.get(number) != theirs.get(number)}

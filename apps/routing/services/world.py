@@ -143,7 +143,7 @@ def plain_agent(row: Agent) -> policy.Agent:
         free_since=int(row.free_since.timestamp()),
         capacity=row.capacity,
         unavailable=unavailable(
-            row.chosen, row.reason and row.reason.name, is_not_responding=row.is_not_responding
+            row.chosen, row.reason.name if row.reason else None, is_not_responding=row.is_not_responding
         ),
     )
 
