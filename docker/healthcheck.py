@@ -1,4 +1,4 @@
-"""Is the role in this container doing its work? Exit code 0 or 1; roles: web, worker, scheduler."""
+"""Is the role in this container doing its work? Exit code 0 or 1; roles: web, worker, router, scheduler."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ def worker() -> str:
     return "" if consumers else "nobody takes tasks from the queue"
 
 
+def router() -> str:
+    """Some router leads, this one or another that it stands by for."""
+    import psycopg
+
+    with psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=TIMEOUT) as connection:
+        row = connection.execute("SELECT expires_at > now() FROM routing_routerlease").fetchone()
+    return "" if row and row[0] else "no router leads"
+
+
 def scheduler() -> str:
     """Beat notes in the database which schedules ran, every three minutes."""
     import psycopg
@@ -38,7 +47,7 @@ def scheduler() -> str:
     return "" if row and row[0] else "no schedule ran in the last ten minutes"
 
 
-CHECKS = {"web": web, "worker": worker, "scheduler": scheduler}
+CHECKS = {"web": web, "worker": worker, "router": router, "scheduler": scheduler}
 
 if __name__ == "__main__":
     try:

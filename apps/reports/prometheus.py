@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from apps.core.models import Handling
 from apps.routing.choices import State
 from apps.routing.models import Agent, Queue
-from apps.routing.services import audit
+from apps.routing.services import audit, lease
 
 from . import metrics, selectors
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class CallCenter(Collector):
-    """Five queries a scrape."""
+    """A few queries a scrape."""
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         # Without this the registry would ask `collect` for the names, at import, before there is a database.
@@ -37,6 +37,7 @@ class CallCenter(Collector):
             _fill_agents(families)
             _fill_handlings(families)
             _fill_audit(families)
+            _fill_router(families)
         except (DatabaseError, InterfaceError):
             # The process's own metrics matter most when the database is down; `absent()` tells about these.
             logger.warning("The call center's metrics cannot be read: the database does not answer.")
@@ -68,6 +69,9 @@ def _families() -> dict[str, GaugeMetricFamily]:
             ["code"],
         ),
         ("eml_routing_audit_age_seconds", "Time since that audit.", []),
+        ("eml_router_leads", "1 while a router process holds the lease, else 0 (workers make offers).", []),
+        ("eml_router_lease_age_seconds", "For how long that router has led; 0 when none does.", []),
+        ("eml_router_term", "Rises whenever another router takes over.", []),
     ]
     return {name: GaugeMetricFamily(name, text, labels=labels) for name, text, labels in gauges}
 
@@ -88,6 +92,13 @@ def _fill_agents(families: dict[str, GaugeMetricFamily]) -> None:
     for state in State.values:
         if state != State.SIGNED_OUT:
             families["eml_agents"].add_metric([state], counts[state])
+
+
+def _fill_router(families: dict[str, GaugeMetricFamily]) -> None:
+    status = lease.status()
+    families["eml_router_leads"].add_metric([], int(status.is_held))
+    families["eml_router_lease_age_seconds"].add_metric([], status.age_seconds)
+    families["eml_router_term"].add_metric([], status.term)
 
 
 def _fill_handlings(families: dict[str, GaugeMetricFamily]) -> None:

@@ -288,6 +288,7 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
         installation.role(name, *command, "--websocket_timeout=-1", "eml.asgi:application", port=port)
     celery = ["-m", "celery", "-A", "eml"]
     installation.role("worker", *celery, "worker", "--loglevel", "WARNING", "--concurrency", "2")
+    installation.role("router", "manage.py", "router")
     installation.role("scheduler", *celery, "beat", "--loglevel", "WARNING", "--pidfile=")
     return installation
 

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from apps.core.models import Handling
 from apps.reports import prometheus, selectors
-from apps.routing.services import audit
+from apps.routing.services import audit, clock, lease
 
 from .planted import contact, dead_handling, make_place
 
@@ -41,7 +41,7 @@ def test_scrape_takes_few_queries_however_many_rows(django_assert_num_queries) -
         contact(make_place(name), at=timezone.now())
     dead_handling()
     assert Handling.objects.count() == 1
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         list(prometheus.CallCenter().collect())
 
 
@@ -87,3 +87,16 @@ def _scraped() -> str:
     registry = CollectorRegistry()
     prometheus.register(registry)
     return generate_latest(registry).decode()
+
+
+@pytest.mark.django_db
+def test_who_leads_and_for_how_long(monkeypatch) -> None:
+    assert lease.status() == (False, 0, 0)
+    lease.take("a router")
+    later = clock.now() + timedelta(seconds=3)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    status = lease.status()
+    assert (status.is_held, status.term) == (True, 1)
+    assert 2 < status.age_seconds < 4
+    monkeypatch.setattr(clock, "now", lambda: later + timedelta(seconds=60))
+    assert lease.status() == (False, 0, 1)

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -89,6 +90,20 @@ def turn() -> Iterator[bool]:
             row.holder, row.term, row.expires_at, row.taken_at = "", row.term + 1, None, None
             row.save()
         yield is_mine
+
+
+class Status(NamedTuple):
+    is_held: bool
+    age_seconds: float
+    term: int
+
+
+def status() -> Status:
+    """For the metrics: whether a router leads, for how long it has, and how many took over so far."""
+    row = current()
+    if row is None or row.taken_at is None or not _is_held(row, now := clock.now()):
+        return Status(False, 0, row.term if row else 0)
+    return Status(True, max((now - row.taken_at).total_seconds(), 0), row.term)
 
 
 def is_held() -> bool:

@@ -1,0 +1,203 @@
+"""Several routers on one database, as processes: stopped, killed, resumed too late. One leads, nothing is double."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from apps.core.events import SYSTEM
+from apps.messaging.services import conversations
+from apps.routing.choices import OfferState
+from apps.routing.models import Agent, AgentSkill, Decision, Item, Offer, RouterLease
+from apps.routing.services import bell, clock, lease, offers, work
+from tests.factories import hand_to, make_agent, make_queue, make_skill, put_in_line
+from tests.faults.processes import wait_until
+from tests.routing.checks import assert_in_order
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one process, and one router"),
+]
+
+
+class Router:
+    """`manage.py router` on the database of the tests."""
+
+    def __init__(self) -> None:
+        test_database = connection.settings_dict
+        address = f"postgres://{test_database['USER']}:{test_database['PASSWORD']}@"
+        address += f"{test_database['HOST']}:{test_database['PORT']}/{test_database['NAME']}"
+        environment = os.environ | {
+            "DATABASE_URL": address,
+            "EML_SECRET_KEY": settings.SECRET_KEY,
+            "EML_JWT_PRIVATE_KEY": settings.JWT_PRIVATE_KEY,
+            "EML_LOG_LEVEL": "INFO",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "router"],
+            cwd=ROOT,
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+        )
+
+    def send(self, number: int) -> None:
+        assert self._process.poll() is None, "it ended by itself"
+        os.kill(self._process.pid, number)
+
+    @property
+    def leads(self) -> bool:
+        return f":{self._process.pid}:" in holder()
+
+    def ends(self, *, seconds: float = 10) -> int:
+        return self._process.wait(seconds)
+
+    def put_down(self) -> str:
+        if self._process.poll() is None:
+            os.kill(self._process.pid, signal.SIGKILL)
+        _, told = self._process.communicate(timeout=10)
+        return told.decode()
+
+
+def holder() -> str:
+    """Who leads, by a lease that has not ended."""
+    now = clock.now()
+    return next(iter(RouterLease.objects.filter(expires_at__gt=now).values_list("holder", flat=True)), "")
+
+
+@pytest.fixture
+def routers() -> Iterator[list[Router]]:
+    """Two of them; one leads already, and is the first."""
+    both = [Router(), Router()]
+    try:
+        wait_until(lambda: holder() != "", seconds=40, what="a router leads")
+        yield sorted(both, key=lambda router: not router.leads)
+    finally:
+        told = [router.put_down() for router in both]
+        print("\n".join(told))
+    assert not any("Traceback" in lines for lines in told)
+
+
+def rung(item: Item) -> bool:
+    return Offer.objects.live().filter(item=item).exists()
+
+
+def wait_for_ring(item: Item, *, seconds: float) -> None:
+    wait_until(lambda: rung(item), seconds=seconds, what="somebody is rung")
+
+
+def test_work_and_agents_find_each_other_by_the_bell(routers: list[Router]) -> None:
+    """F35, F36: a slot frees, an agent comes; far less than the sweep takes."""
+    queue = make_queue(units=12)
+    item = put_in_line(queue)
+    agent = make_agent(queue.team)
+    wait_for_ring(item, seconds=2)
+    next_one = put_in_line(queue)
+    offers.accept(Offer.objects.live().get().pk, by=agent.user, now=clock.now())
+    conversations.close(item.conversation_id, by=SYSTEM, now=clock.now())
+    work.conversation_closed(item.conversation_id, now=clock.now())
+    wait_for_ring(next_one, seconds=2)
+    assert Decision.objects.count() == 2
+    assert_in_order()
+
+
+def test_missed_bell_is_healed_by_the_sweep(routers: list[Router], monkeypatch: pytest.MonkeyPatch) -> None:
+    """F37: also where nobody rings at all, as for a skill that was given by a script."""
+    monkeypatch.setattr(bell, "ring", lambda **what: None)
+    queue = make_queue([(0, {"cards": 2})])
+    agent, item = make_agent(queue.team), put_in_line(queue)
+    AgentSkill.objects.create(agent=agent, skill=make_skill("cards"), level=2)
+    wait_for_ring(item, seconds=7)
+    assert_in_order()
+
+
+def test_killed_router_is_followed_within_ten_seconds(routers: list[Router]) -> None:
+    queue = make_queue(units=12)
+    before = RouterLease.objects.get().term
+    routers[0].send(signal.SIGKILL)
+    item, _ = put_in_line(queue), make_agent(queue.team)
+    wait_for_ring(item, seconds=10)
+    assert routers[1].leads
+    assert RouterLease.objects.get().term == before + 1
+    assert_in_order()
+
+
+def test_router_that_is_told_to_stop_hands_over_at_once(routers: list[Router]) -> None:
+    routers[0].send(signal.SIGTERM)
+    assert routers[0].ends() == 0
+    wait_until(lambda: routers[1].leads, seconds=3, what="the other one leads")
+
+
+def test_resumed_router_writes_nothing_under_its_old_term(routers: list[Router]) -> None:
+    old, new = routers
+    queue = make_queue(units=4)
+    team = [make_agent(queue.team) for _ in range(4)]
+    wait_until(lambda: old.leads, seconds=5, what="the first leads")
+    old.send(signal.SIGSTOP)
+    items = [put_in_line(queue) for _ in range(6)]
+    wait_until(lambda: new.leads, seconds=10, what="the second leads")
+    for item in items:
+        wait_for_ring(item, seconds=10)
+    term, made = RouterLease.objects.get().term, Offer.objects.count()
+    old.send(signal.SIGCONT)
+    # What it remembers is wrong by now, and what it hears it may not act on.
+    more = [put_in_line(queue) for _ in range(6)]
+    for item in more:
+        wait_for_ring(item, seconds=10)
+    assert (new.leads, RouterLease.objects.get().term) == (True, term)
+    assert Offer.objects.count() == made + 6
+    assert sum(Agent.objects.filter(pk__in=[a.pk for a in team]).values_list("load", flat=True)) == 48
+    assert_in_order()
+
+
+def test_routers_stopped_and_killed_in_turn_leave_nothing_double_and_nothing_stuck(
+    routers: list[Router],
+) -> None:
+    queue = make_queue(units=12, offer_seconds=60)
+    team = {agent.pk: agent for agent in (make_agent(queue.team) for _ in range(6))}
+    waiting = [put_in_line(queue) for _ in range(60)]
+    answered: list[int] = []
+
+    def answer_everything() -> bool:
+        for offer in Offer.objects.live().select_related("item"):
+            offers.accept(offer.pk, by=team[offer.agent_id].user, now=clock.now())
+            answered.append(offer.item_id)
+            conversations.close(offer.item.conversation_id, by=SYSTEM, now=clock.now())
+            work.conversation_closed(offer.item.conversation_id, now=clock.now())
+        Agent.objects.update(present_until=timezone.now() + timedelta(seconds=60))
+        return len(answered) >= goal
+
+    for goal, disturb in (
+        (15, lambda: routers[0].send(signal.SIGSTOP)),
+        (30, lambda: routers[0].send(signal.SIGCONT)),
+        (45, lambda: routers[1].send(signal.SIGKILL)),
+        (60, lambda: None),
+    ):
+        wait_until(answer_everything, seconds=30, what=f"{goal} are answered")
+        disturb()
+    assert sorted(answered) == sorted(item.pk for item in waiting)
+    assert Offer.objects.filter(state=OfferState.ACCEPTED).count() == Offer.objects.count() == 60
+    assert_in_order()
+
+
+def test_two_processes_never_hold_the_lease_at_once(routers: list[Router]) -> None:
+    assert lease.take("a third") is None
+    with lease.turn() as is_mine:
+        assert not is_mine
+    item: Any = hand_to(put_in_line(queue := make_queue()), make_agent(queue.team))
+    assert item.agent is not None
