@@ -40,6 +40,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
             Entry(_("Conversations"), "forum", "messaging.conversation"),
             Entry(_("Agents"), "headset_mic", "routing.agent"),
             Entry(_("Waiting line"), "hourglass_top", "routing.item"),
+            Entry(_("Callbacks"), "phone_callback", "routing.callback"),
             Entry(_("Customers"), "person", "users.customer"),
         ],
     ),
@@ -48,6 +49,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         [
             Entry(_("Queues"), "alt_route", "routing.queue"),
             Entry(_("Policy versions"), "difference", "routing.policyversion"),
+            Entry(_("Opening hours"), "calendar_month", "routing.calendar"),
             Entry(_("Skills"), "school", "routing.skill"),
             Entry(_("Inboxes"), "inbox", "messaging.inbox"),
             Entry(_("Canned replies"), "quickreply", "messaging.cannedreply"),

@@ -6,7 +6,9 @@ from django.db import transaction
 
 from apps.core.events import SYSTEM
 from apps.messaging.models import CannedReply, Disposition, Inbox, Tag
-from apps.routing.models import AgentSkill, InboxRoute, NotReadyReason, Skill
+from apps.routing.choices import Otherwise
+from apps.routing.models import AgentSkill, Calendar, InboxRoute, NotReadyReason, Queue, Skill
+from apps.routing.models_hours import WEEKDAYS
 from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from apps.routing.services import agents, policies
 from apps.users.choices import Role
@@ -85,22 +87,68 @@ def _texts() -> None:
 
 
 def _queues(support: Team, sales: Team) -> None:
-    support_policy = PolicyDraft(
+    support_queue = policies.create(draft=_support_policy(support), by=SYSTEM)
+    sales_queue = policies.create(draft=_sales_policy(sales, overflow_to=support_queue), by=SYSTEM)
+    loans_queue = policies.create(draft=_loans_policy(sales), by=SYSTEM)
+    for slug, name, queue in (
+        (INBOX_SLUG, "Support chat", support_queue),
+        ("sales", "Sales chat", sales_queue),
+        ("loans", "Loans chat", loans_queue),
+    ):
+        inbox = Inbox.objects.create(name=name, slug=slug, team=queue.team)
+        InboxRoute.objects.create(inbox=inbox, queue=queue)
+
+
+def _support_policy(team: Team) -> PolicyDraft:
+    """Open at any hour, so that whoever tries the demo at night is not sent away; who waits long may be called."""
+    always = Calendar.objects.create(name="Around the clock", **dict.fromkeys(WEEKDAYS, "00:00-24:00"))
+    return PolicyDraft(
         steps=(
             StepDraft(0, (("english", 3), ("cards", 3))),
             StepDraft(20, (("english", 2),), if_nobody=True),
         ),
         levels=(LevelDraft("vip", 90),),
-        settings={"name": "Support", "slug": "support", "team": support, "w_fit": 10, "w_last": 60},
+        settings={
+            "name": "Support",
+            "slug": "support",
+            "team": team,
+            "w_fit": 10,
+            "w_last": 60,
+            "calendar": always,
+            "longest_wait_seconds": 60,
+            "when_full": Otherwise.CALLBACK,
+        },
     )
-    sales_policy = PolicyDraft(
+
+
+def _sales_policy(team: Team, *, overflow_to: Queue) -> PolicyDraft:
+    """At most ten in line; the next ones go to Support."""
+    return PolicyDraft(
         steps=(StepDraft(0, (("accounts", 3),)), StepDraft(30, (("english", 1),), if_nobody=True)),
-        settings={"name": "Sales", "slug": "sales", "team": sales},
+        settings={
+            "name": "Sales",
+            "slug": "sales",
+            "team": team,
+            "most_waiting": 10,
+            "when_full": Otherwise.OVERFLOW,
+            "overflow_to": overflow_to,
+        },
     )
-    for slug, name, policy in (
-        (INBOX_SLUG, "Support chat", support_policy),
-        ("sales", "Sales chat", sales_policy),
-    ):
-        queue = policies.create(draft=policy, by=SYSTEM)
-        inbox = Inbox.objects.create(name=name, slug=slug, team=queue.team)
-        InboxRoute.objects.create(inbox=inbox, queue=queue)
+
+
+def _loans_policy(team: Team) -> PolicyDraft:
+    """Office hours with public holidays; outside them customers ask to be called."""
+    weekdays = dict.fromkeys(WEEKDAYS[:4], "08:00-12:30, 13:30-18:00") | {"friday": "08:00-15:00"}
+    office = Calendar.objects.create(
+        name="Office hours", zone="Europe/London", country="GB", subdivision="ENG", **weekdays
+    )
+    return PolicyDraft(
+        steps=(StepDraft(0, (("accounts", 2),)),),
+        settings={
+            "name": "Loans",
+            "slug": "loans",
+            "team": team,
+            "calendar": office,
+            "when_closed": Otherwise.CALLBACK,
+        },
+    )

@@ -23,6 +23,7 @@ from apps.routing.choices import Chosen
 from apps.routing.models import (
     Agent,
     AgentSkill,
+    Calendar,
     InboxRoute,
     Item,
     Need,
@@ -33,6 +34,7 @@ from apps.routing.models import (
     Skill,
     Step,
 )
+from apps.routing.models_hours import WEEKDAYS
 from apps.routing.services import agents, offers, queueing
 from apps.users.choices import Role
 from apps.users.models import Customer, Team, User
@@ -85,6 +87,14 @@ def make_queue(
     for name, credit in (levels or {}).items():
         PriorityLevel.objects.create(queue=queue, name=name, credit=credit)
     return queue
+
+
+def make_calendar(**fields: Any) -> Calendar:
+    """Opening hours that are never open, unless the test names hours: `monday="08:00-12:00"` or `every="..."`."""
+    every = fields.pop("every", "")
+    return Calendar.objects.create(
+        **{"name": f"Hours {next(_numbers)}"} | dict.fromkeys(WEEKDAYS, every) | fields
+    )
 
 
 def make_skill(name: str) -> Skill:

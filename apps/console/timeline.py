@@ -69,6 +69,12 @@ def _closed(payload: Mapping[str, Any], names: Names, actor: str) -> str:
     return f"{text}: {disposition}" if disposition else text
 
 
+def _missed(payload: Mapping[str, Any], names: Names, actor: str) -> str:
+    text = _("%(name)s called and reached nobody (try %(tries)s)")
+    told = text % {"name": actor or _("An agent"), "tries": payload["tries"]}
+    return f"{told}. {_('It was the last try.')}" if payload["is_last"] else told
+
+
 def _queue(number: int, names: Names) -> str:
     return names.queues.get(number, _("a queue"))
 
@@ -118,4 +124,27 @@ WORDS: dict[str, tuple[str, Words]] = {
             _("%(by)s gave it to %(name)s") % {"by": a or _("A supervisor"), "name": _agent(p, n)}
         ),
     ),
+    "routing.callback.requested": (
+        "phone-call",
+        lambda p, n, a: (
+            _("The customer wants to be called")
+            if p["way"] == "call"
+            else _("The customer wants to be written to")
+        ),
+    ),
+    "routing.callback.reached": (
+        "phone-call",
+        lambda p, n, a: _("%(name)s reached the customer") % {"name": a or _("An agent")},
+    ),
+    "routing.callback.missed": ("phone-off", _missed),
+    "routing.callback.due": ("alarm-clock", lambda p, n, a: _("Time for the next call")),
+    "routing.callback.expired": (
+        "phone-off",
+        lambda p, n, a: _("Nobody called in time; it waits as a message"),
+    ),
+    "routing.callback.cancelled": (
+        "phone-off",
+        lambda p, n, a: _("The customer does not need a call any more"),
+    ),
+    "routing.callback.ended": ("phone-off", lambda p, n, a: _("The callback ended without an outcome")),
 }

@@ -21,6 +21,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter as UnfoldRangeDateT
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
+from unfold.widgets import UnfoldAdminSelect2Widget as SearchSelectWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextWidget
 
@@ -33,6 +34,7 @@ __all__ = [
     "PasswordWidget",
     "RangeDateTimeFilter",
     "ReadOnlyAdmin",
+    "SearchSelectWidget",
     "SelectWidget",
     "StackedInline",
     "TabularInline",

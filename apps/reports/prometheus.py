@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.core.models import Handling
+from apps.routing import openings, waits
 from apps.routing.choices import State
 from apps.routing.models import Agent, Queue
 from apps.routing.services import audit, lease
@@ -34,6 +35,7 @@ class CallCenter(Collector):
         families = _families()
         try:
             _fill_line(families)
+            _fill_promises(families)
             _fill_agents(families)
             _fill_handlings(families)
             _fill_audit(families)
@@ -60,6 +62,20 @@ def _families() -> dict[str, GaugeMetricFamily]:
             "Longest wait of those in line now; 0 when nobody waits.",
             ["queue"],
         ),
+        ("eml_queue_open", "1 while the queue is open by its opening hours.", ["queue"]),
+        ("eml_callbacks_open", "Customers who wait to be called or written to.", ["queue"]),
+        (
+            "eml_wait_estimate_coverage_ratio",
+            "Part of the waits that ended inside the range announced.",
+            ["queue"],
+        ),
+        (
+            "eml_wait_estimate_bias_seconds",
+            "By how much the announced mean was too long on average; negative: too short.",
+            ["queue"],
+        ),
+        ("eml_wait_estimate_rmse_seconds", "Root mean square error of the announced mean.", ["queue"]),
+        ("eml_wait_estimate_waits", "Waits that the error of the estimate was learned from.", ["queue"]),
         ("eml_agents", "Agents by state, those signed out left out.", ["state"]),
         ("eml_handlings_dead", "Follow-ups of events that failed for good and wait for a retry by hand.", []),
         ("eml_handlings_oldest_pending_seconds", "Age of the oldest unfinished follow-up; 0 when none.", []),
@@ -84,6 +100,21 @@ def _fill_line(families: dict[str, GaugeMetricFamily]) -> None:
         families["eml_queue_left_messages"].add_metric([slug], line.left_messages)
         longest = metrics.longest_wait(line, now=now) or 0
         families["eml_queue_longest_wait_seconds"].add_metric([slug], longest)
+
+
+def _fill_promises(families: dict[str, GaugeMetricFamily]) -> None:
+    """What customers were told, and how true it was."""
+    active = Queue.objects.filter(is_active=True)
+    shut, callbacks = openings.closed_queues(now=timezone.now()), waits.open_callbacks_by_queue()
+    for queue_id, slug in active.order_by("id").values_list("id", "slug"):
+        families["eml_queue_open"].add_metric([slug], queue_id not in shut)
+        families["eml_callbacks_open"].add_metric([slug], callbacks.get(queue_id, 0))
+    for quality in waits.qualities(active):
+        slug, error = quality.queue.slug, quality.error
+        families["eml_wait_estimate_coverage_ratio"].add_metric([slug], error.coverage)
+        families["eml_wait_estimate_bias_seconds"].add_metric([slug], error.bias_seconds)
+        families["eml_wait_estimate_rmse_seconds"].add_metric([slug], error.rmse_seconds)
+        families["eml_wait_estimate_waits"].add_metric([slug], error.count)
 
 
 def _fill_agents(families: dict[str, GaugeMetricFamily]) -> None:

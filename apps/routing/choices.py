@@ -30,6 +30,8 @@ class ItemState(models.TextChoices):
     OFFERED = "offered", _("Offered")
     ACTIVE = "active", _("With an agent")
     WRAP_UP = "wrap_up", _("Wrap-up")
+    # A callback reached nobody; it waits again, at its old place, when it is time for the next try.
+    RESTING = "resting", _("Called again later")
     DONE = "done", _("Done")
 
 
@@ -39,6 +41,28 @@ class OfferState(models.TextChoices):
     DECLINED = "declined", _("Declined")
     LAPSED = "lapsed", _("Not answered")
     CANCELLED = "cancelled", _("Cancelled")
+
+
+class Otherwise(models.TextChoices):
+    """What a queue does with whoever comes while it is closed or full."""
+
+    MESSAGE = "message", _("Leave a message")
+    CALLBACK = "callback", _("Offer a callback")
+    OVERFLOW = "overflow", _("Send to another queue")
+
+
+class CallbackWay(models.TextChoices):
+    CALL = "call", _("Call")
+    WRITE = "write", _("Write")
+
+
+class CallbackState(models.TextChoices):
+    REQUESTED = "requested", _("Open")
+    REACHED = "reached", _("Reached")
+    NOT_REACHED = "not_reached", _("Not reached")
+    EXPIRED = "expired", _("Expired")
+    CANCELLED = "cancelled", _("Cancelled by the customer")
+    ENDED = "ended", _("Ended without an outcome")
 
 
 # What takes units of an agent, besides live offers.

@@ -75,6 +75,26 @@ class QueueSwitchedOff(Invalid):
     detail = _("This queue is switched off.")
 
 
+class CallbackNotOffered(Conflict):
+    code = "callback_not_offered"
+    detail = _("A callback is not offered at the moment.")
+
+
+class CallbackNotPossible(Conflict):
+    code = "callback_not_possible"
+    detail = _("Only who waits in line can be called back.")
+
+
+class NoCallback(Conflict):
+    code = "no_callback"
+    detail = _("No callback is open for this conversation.")
+
+
+class PhoneRequired(Invalid):
+    code = "phone_required"
+    detail = _("Which number shall we call?")
+
+
 class PolicyStale(Conflict):
     status = 412
     code = "stale_version"

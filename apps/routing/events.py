@@ -125,3 +125,58 @@ class PresenceChanged(Fact, type="routing.presence.changed"):
 class PolicyChanged(Fact, type="routing.policy.changed"):
     queue: int
     version: int
+
+
+@dataclass(frozen=True)
+class CallbackRequested(Fact, type="routing.callback.requested"):
+    """The customer does not wait at the screen: he is called, or written to, when it is his turn."""
+
+    conversation: int
+    callback: int
+    way: str
+
+
+@dataclass(frozen=True)
+class CallbackReached(Fact, type="routing.callback.reached"):
+    conversation: int
+    callback: int
+
+
+@dataclass(frozen=True)
+class CallbackMissed(Fact, type="routing.callback.missed"):
+    """A try reached nobody. `is_last`: there will be no other."""
+
+    conversation: int
+    callback: int
+    tries: int
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class CallbackDue(Fact, type="routing.callback.due"):
+    """Time for the next try: it waits again at its old place in line."""
+
+    conversation: int
+    callback: int
+
+
+@dataclass(frozen=True)
+class CallbackExpired(Fact, type="routing.callback.expired"):
+    """Nobody got round to it in time. It goes on waiting as an ordinary message."""
+
+    conversation: int
+    callback: int
+
+
+@dataclass(frozen=True)
+class CallbackCancelled(Fact, type="routing.callback.cancelled"):
+    conversation: int
+    callback: int
+
+
+@dataclass(frozen=True)
+class CallbackEnded(Fact, type="routing.callback.ended"):
+    """Its conversation was closed before anybody said whether the customer was reached."""
+
+    conversation: int
+    callback: int

@@ -109,6 +109,11 @@ class Plan:
     name: str = ""
 
 
+def read_ranges(text: str) -> tuple[Range, ...]:
+    """`08:00-12:30, 13:30-18:00`; nothing is no range. ValueError for what cannot be read."""
+    return tuple(Range.parse(part) for part in re.split(r"[,;]", text) if part.strip())
+
+
 def plan_for(hours: Hours, *, day: date) -> Plan:
     if special := hours.special_days.get(day):
         return Plan(special.ranges, Reason.SPECIAL_DAY, special.name)
@@ -134,6 +139,27 @@ def next_opening(hours: Hours, *, after: datetime) -> datetime | None:
 def next_closing(hours: Hours, *, after: datetime) -> datetime | None:
     """When it closes next. While it is closed: the end of the next opening."""
     return next((closes for _, closes in _openings_ahead(hours, after)), None)
+
+
+def openings(hours: Hours, *, after: datetime, until: datetime) -> list[Span]:
+    """(opens, closes) of whatever is open between the two times, cut off at both."""
+    found = []
+    for opens, closes in _openings_ahead(hours, after):
+        if opens >= until:
+            break
+        found.append((max(opens, after), min(closes, until) if closes else until))
+    return found
+
+
+def time_after(hours: Hours, *, start: datetime, seconds: float) -> datetime | None:
+    """When so many open seconds have passed since the start; None if it never opens for so long."""
+    left = timedelta(seconds=seconds)
+    for opens, closes in _openings_ahead(hours, start):
+        begins = max(opens, start)
+        if closes is None or closes - begins >= left:
+            return begins + left
+        left -= closes - begins
+    return None
 
 
 def open_seconds(hours: Hours, *, start: datetime, end: datetime) -> float:
@@ -317,6 +343,11 @@ def _weekdays(gettext: Translate) -> list[str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
+
+
+def zones() -> list[str]:
+    """The names of all time zones, in order."""
+    return sorted(_zones())
 
 
 @cache  # asking the disk takes a tenth of a second

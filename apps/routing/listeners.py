@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from apps.core.events import listen
 from apps.core.models import Event
-from apps.core.realtime import Frame, conversation_group, publish, user_group
+from apps.core.realtime import Frame, conversation_group, publish, staff_group, user_group
 from apps.users.events import UserTeamsChanged
 
 from . import selectors
 from .events import (
+    CallbackCancelled,
+    CallbackDue,
+    CallbackExpired,
+    CallbackMissed,
+    CallbackRequested,
     ItemBack,
     ItemEnqueued,
     ItemMoved,
@@ -70,7 +75,16 @@ def stop_ringing(event: Event) -> None:
     publish(user_group(event.payload["user"]), frame)
 
 
-@listen(ItemEnqueued, ItemBack, ItemMoved)
+@listen(
+    ItemEnqueued,
+    ItemBack,
+    ItemMoved,
+    CallbackRequested,
+    CallbackMissed,
+    CallbackDue,
+    CallbackExpired,
+    CallbackCancelled,
+)
 def tell_customer(event: Event) -> None:
     publish(conversation_group(event.payload["conversation"]), {"type": Frame.QUEUE_CHANGED})
 
@@ -98,6 +112,17 @@ def _queue_of(event: Event) -> int | None:
 def _tell_line(queue_id: int | None) -> None:
     for conversation_id in selectors.next_in_line(queue_id) if queue_id else ():
         publish(conversation_group(conversation_id), {"type": Frame.QUEUE_CHANGED})
+
+
+@listen(CallbackRequested, CallbackCancelled)
+def tell_who_has_it(event: Event) -> None:
+    """Whoever has the conversation, or is rung for it, sees how the customer wants to be reached."""
+    frame = {
+        "type": Frame.CONVERSATION_CHANGED,
+        "conversation": event.payload["conversation"],
+        "what": "callback",
+    }
+    publish(staff_group(event.payload["conversation"]), frame)
 
 
 @listen(WrapUpStarted, WorkFinished)

@@ -16,7 +16,11 @@ from simple_history.models import HistoricalRecords
 from apps.messaging.models import Conversation, Inbox
 from apps.users.models import Team
 
-from .choices import HELD, Chosen, ItemState, OfferState, State
+from .choices import HELD, Chosen, ItemState, OfferState, Otherwise, State
+from .models_hours import Calendar, CalendarDay
+from .models_waits import Announcement, Callback, WaitTable
+
+__all__ = ["Announcement", "Calendar", "CalendarDay", "Callback", "WaitTable"]
 
 LEVELS = [MinValueValidator(0), MaxValueValidator(5)]
 
@@ -108,6 +112,61 @@ class Queue(models.Model):
         default=80,
         validators=[MaxValueValidator(100)],
         help_text=_("… in so many percent of cases."),
+    )
+    calendar = models.ForeignKey(
+        Calendar,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="queues",
+        verbose_name=_("opening hours"),
+        help_text=_(
+            "While it is closed nobody is rung; what came before or comes meanwhile waits. Empty: always open."
+        ),
+    )
+    when_closed = models.CharField(
+        _("while it is closed"), max_length=10, choices=Otherwise, default=Otherwise.MESSAGE
+    )
+    most_waiting = models.PositiveIntegerField(
+        _("most in line"),
+        null=True,
+        blank=True,
+        help_text=_("With so many in line it is full. Empty: never."),
+    )
+    longest_wait_seconds = models.PositiveIntegerField(
+        _("longest wait"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds. Whoever waits longer is treated as if it were full. Empty: any time."),
+    )
+    when_full = models.CharField(
+        _("when it is full"), max_length=10, choices=Otherwise, default=Otherwise.MESSAGE
+    )
+    overflow_to = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="overflow_from",
+        verbose_name=_("other queue"),
+        help_text=_("Taken if it is open and not full itself; contacts keep their place in line."),
+    )
+    callback_tries = models.PositiveSmallIntegerField(
+        _("tries"),
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(10)],
+        help_text=_("So often a customer who does not answer is called."),
+    )
+    callback_retry_minutes = models.PositiveSmallIntegerField(
+        _("minutes between tries"),
+        default=15,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+    )
+    callback_hours = models.PositiveSmallIntegerField(
+        _("valid for (hours)"),
+        default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 14)],
+        help_text=_("Opening hours. After them a wish to be called is an ordinary message again."),
     )
     # Raised with every change of the policy; each decision names the version it used.
     version = models.PositiveIntegerField(_("policy version"), default=1, editable=False)
@@ -395,6 +454,7 @@ class Item(models.Model):
             ),
             models.Index(fields=["agent"], condition=Q(state__in=["active", "wrap_up"]), name="item_held"),
             models.Index(fields=["wrap_until"], condition=Q(state="wrap_up"), name="item_wrap_up_end"),
+            models.Index(fields=["id"], condition=Q(state="resting"), name="item_resting"),
         ]
 
     def __str__(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
+
+from .choices import Otherwise
 
 MOST_STEPS = 20
 MOST_LEVELS = 16
@@ -95,6 +97,40 @@ def _level_problems(levels: tuple[LevelDraft, ...]) -> Iterator[str]:
         yield _("There are two priority levels called “%(name)s”.") % {"name": name}
 
 
+def overflow_problems(
+    settings: Mapping[str, Any],
+    *,
+    queue_id: int | None,
+    leads_to: Mapping[int, int],
+    names: Mapping[int, str],
+) -> list[str]:
+    """What is wrong with where contacts go while it is closed or full. `leads_to`: queue → the one it overflows to."""
+    target = settings["overflow_to"]
+    if target is None:
+        if Otherwise.OVERFLOW in (settings["when_closed"], settings["when_full"]):
+            return [_("Choose the other queue that contacts are sent to.")]
+        return []
+    found = []
+    if not target.is_active:
+        text = _("“%(name)s” is switched off: nothing can be sent there.")
+        found.append(text % {"name": target.name})
+    if loop := loop_from(target.pk, back_to=queue_id, leads_to=leads_to):
+        path = " → ".join([settings["name"], *(names[pk] for pk in loop[:-1]), settings["name"]])
+        found.append(_("Contacts would be sent in a circle: %(path)s.") % {"path": path})
+    return found
+
+
+def loop_from(start: int, *, back_to: int | None, leads_to: Mapping[int, int]) -> list[int]:
+    """The way from `start` back to a queue, both included; empty when it does not lead there."""
+    way = [start]
+    while way[-1] != back_to:
+        following = leads_to.get(way[-1])
+        if following is None or following in way:
+            return []
+        way.append(following)
+    return way
+
+
 def hints(draft: PolicyDraft) -> list[str]:
     """What works, but hardly as it was meant. Steps only ever add agents, so each should ask for less."""
     found = []
@@ -108,11 +144,20 @@ def hints(draft: PolicyDraft) -> list[str]:
             found.append(text % {"after": step.after, "since": wider.after})
     if steps and steps[0].if_nobody:
         found.append(_("“At once if nobody” means nothing for the first step: it is open from the start."))
+    found += _overflow_hints(draft.settings)
     for fewer, more in pairwise(sorted(draft.levels, key=lambda level: level.credit)):
         if fewer.credit == more.credit:
             names = {"one": fewer.name, "other": more.name}
             found.append(_("The priority levels “%(one)s” and “%(other)s” give the same head start.") % names)
     return found
+
+
+def _overflow_hints(settings: Mapping[str, Any]) -> Iterator[str]:
+    if settings.get("when_closed", Otherwise.MESSAGE) != Otherwise.MESSAGE and not settings.get("calendar"):
+        yield _("What happens while it is closed never happens: it has no opening hours.")
+    limits = (settings.get("most_waiting"), settings.get("longest_wait_seconds"))
+    if settings.get("when_full", Otherwise.MESSAGE) != Otherwise.MESSAGE and limits == (None, None):
+        yield _("What happens when it is full never happens: it has no limit.")
 
 
 def _accepts_all_of(earlier: StepDraft, step: StepDraft) -> bool:

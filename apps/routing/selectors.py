@@ -10,8 +10,6 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
-from apps.messaging.errors import InboxNotFound
-from apps.messaging.models import Conversation, Inbox
 from apps.users.choices import Role
 from apps.users.models import User
 
@@ -20,6 +18,7 @@ from .choices import Chosen, ItemState, OfferState, State
 from .models import (
     Agent,
     AgentSkill,
+    Callback,
     Decision,
     Item,
     ItemQuerySet,
@@ -260,12 +259,33 @@ def colleagues_of(user: User) -> QuerySet[User]:
 
 def live_offers_of(user: User) -> QuerySet[Offer]:
     related = ("item__queue", "item__conversation__customer", "item__conversation__inbox", "decision")
-    return Offer.objects.live().filter(agent__user=user).select_related(*related).order_by("offered_at")
+    live = Offer.objects.live().filter(agent__user=user).select_related(*related)
+    return live.prefetch_related(open_callbacks("item__conversation__")).order_by("offered_at")
 
 
 def offer_with_names(offer_id: int) -> Offer:
     related = ("item__queue", "item__conversation__customer", "decision")
-    return Offer.objects.select_related(*related).get(pk=offer_id)
+    offers = Offer.objects.select_related(*related)
+    return offers.prefetch_related(open_callbacks("item__conversation__")).get(pk=offer_id)
+
+
+def open_callbacks(way_there: str = "") -> Prefetch:
+    """For `callback_of`, from conversations or whatever leads to them."""
+    return Prefetch(f"{way_there}callbacks", Callback.objects.open(), to_attr="open_callbacks")
+
+
+def callback_of(conversation: Any) -> Callback | None:
+    """How the customer of a conversation with `open_callbacks` wants to be reached."""
+    return next(iter(conversation.open_callbacks), None)
+
+
+def callbacks_visible_to(user: User) -> QuerySet[Callback]:
+    callbacks = Callback.objects.select_related("conversation__customer", "conversation__item__queue")
+    if user.has_role(Role.ADMIN):
+        return callbacks
+    if not user.has_role(Role.AGENT):
+        return callbacks.none()
+    return callbacks.filter(conversation__team__in=user.teams.values("id"))
 
 
 def decisions_of(conversation_id: int) -> QuerySet[Decision]:
@@ -308,29 +328,3 @@ def outcome_of(decision: Decision) -> str:
     """What became of it, in words; the offer may have been made to somebody who was gone at once."""
     offer = getattr(decision, "offer", None)
     return str(offer.get_state_display()) if offer else "–"
-
-
-# What customers may know
-
-
-def availability(slug: str, *, now: datetime) -> dict[str, object]:
-    """Whether anybody is signed in for the queue of this inbox; InboxNotFound for one that takes nobody in."""
-    inbox = Inbox.objects.filter(slug=slug, is_active=True).select_related("route__queue").first()
-    if inbox is None:
-        raise InboxNotFound
-    queue = inbox.route.queue if hasattr(inbox, "route") else None
-    return {
-        "inbox": inbox,
-        "is_staffed": queue is not None and is_staffed(queue, now=now),
-        "waiting": Item.objects.in_line().filter(queue=queue).count() if queue else 0,
-    }
-
-
-def wait_of(conversation_id: int, *, now: datetime) -> dict[str, object]:
-    """Where the customer of this conversation stands. Before it is in line (a moment), it waits without a place."""
-    item = Item.objects.select_related("queue", "conversation").filter(conversation=conversation_id).first()
-    if item is None:
-        is_open = Conversation.objects.get(pk=conversation_id).is_open
-        return {"state": "waiting" if is_open else "closed", "position": None, "is_staffed": False}
-    state = item.state if item.conversation.is_open else "closed"
-    return {"state": state, "position": position(item), "is_staffed": is_staffed(item.queue, now=now)}

@@ -8,6 +8,7 @@ from apps.messaging.events import ConversationClosed, ConversationStarted
 from apps.users.events import UserDeactivated, UserRoleChanged, UserTeamsChanged
 
 from .events import (
+    CallbackDue,
     ItemBack,
     ItemEnqueued,
     ItemMoved,
@@ -18,7 +19,7 @@ from .events import (
     PresenceChanged,
     WorkFinished,
 )
-from .services import clock, leaving, queueing, router, work
+from .services import callbacks, clock, leaving, queueing, router, work
 
 
 @subscribe(ConversationStarted)
@@ -29,6 +30,7 @@ def enqueue(event: Event) -> None:
 @subscribe(ConversationClosed)
 def follow_close(event: Event) -> None:
     work.conversation_closed(event.payload["conversation"], now=clock.now())
+    callbacks.conversation_closed(event.payload["conversation"], now=clock.now())
 
 
 @subscribe(UserDeactivated, UserRoleChanged)
@@ -45,7 +47,15 @@ def follow_teams(event: Event) -> None:
 
 
 @subscribe(
-    ItemEnqueued, ItemBack, ItemMoved, OfferDeclined, OfferLapsed, OfferCancelled, WorkFinished, PolicyChanged
+    ItemEnqueued,
+    ItemBack,
+    ItemMoved,
+    CallbackDue,
+    OfferDeclined,
+    OfferLapsed,
+    OfferCancelled,
+    WorkFinished,
+    PolicyChanged,
 )
 def decide_again(event: Event) -> None:
     router.run(now=clock.now())

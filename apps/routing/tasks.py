@@ -10,17 +10,41 @@ from celery import shared_task
 
 from apps.core.retention import remove_all
 
-from .services import audit, clock, leaving, offers, queueing, retention, router, work
+from .services import (
+    audit,
+    callbacks,
+    clock,
+    estimates,
+    leaving,
+    offers,
+    overflow,
+    queueing,
+    retention,
+    router,
+    work,
+)
 
 logger = logging.getLogger(__name__)
 
-_EVERY_SECOND = (offers.lapse_expired, work.end_wrap_ups, leaving.release_lost, router.run)
-_EVERY_FEW_SECONDS = (queueing.find_missed, leaving.release_strays)
+_EVERY_SECOND = (
+    offers.lapse_expired,
+    work.end_wrap_ups,
+    leaving.release_lost,
+    callbacks.wake_due,
+    router.run,
+)
+_EVERY_FEW_SECONDS = (
+    queueing.find_missed,
+    leaving.release_strays,
+    overflow.sweep,
+    callbacks.expire,
+    estimates.learn,
+)
 
 
 @shared_task(name="routing.tick")
 def tick() -> None:
-    """Four sweeps, safe to run twice and at once."""
+    """Short sweeps, safe to run twice and at once."""
     _run(_EVERY_SECOND)
 
 

@@ -80,6 +80,9 @@ def test_every_line_survives_names_that_are_gone() -> None:
         "queue": 1,
         "from_queue": 1,
         "to_queue": 2,
+        "way": "call",
+        "tries": 1,
+        "is_last": True,
     }
     told = [SimpleNamespace(type=name, payload=payload, actor="system", at=AT) for name in timeline.WORDS]
     assert len(timeline.lines(told, nobody)) == len(timeline.WORDS)

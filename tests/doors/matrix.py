@@ -154,6 +154,9 @@ API_ROWS = {
         POST="-   -   -   -   204 204 -", foreign={"POST": "-   -   -   -   404 400 -"}
     ),
     "conversation-end-wrap-up": api(POST="-   -   409 409 409 409 -"),
+    "conversation-callback": api(POST="-   -   409 409 409 409 -"),
+    "callback-list": api(GET=AGENTS),
+    "callback-detail": api(GET=AGENTS),
     "attachment": api(GET=AGENTS),
     "disposition-list": api(GET=AGENTS),
     "canned-reply-list": api(GET=AGENTS),
@@ -184,6 +187,8 @@ API_ROWS = {
     "chat-end": chat(POST="-   200 -   -   -   -   -"),
     "chat-rating": chat(POST="-   409 -   -   -   -   -"),
     "chat-wait": chat(GET="-   200 -   -   -   -   -"),
+    # An agent has it: there is nothing to wait for.
+    "chat-callback": chat(POST="-   409 -   -   -   -   -", DELETE="-   409 -   -   -   -   -"),
     # A token that is no good is refused even where none is needed.
     "api-schema": api(ALL, GET="200 200 200 200 200 200 -"),
     "api-docs": api(ALL, GET="200 200 200 200 200 200 -"),
@@ -329,6 +334,8 @@ MODELS = {
     "messaging_tag": Model("tag", TIDY, TIDY, ALL),
     "notifications_automation": Model("automation", SET_UP, TIDY, ALL, has_history=True),
     "routing_agent": Model("agent", SET_UP, SET_UP),
+    "routing_calendar": Model("calendar", TIDY, TIDY, ALL, has_history=True),
+    "routing_callback": Model("callback", READ, READ),
     "routing_decision": Model("decision", READ, READ),
     "routing_item": Model("item", READ, READ),
     "routing_policyversion": Model("version", READ, READ),

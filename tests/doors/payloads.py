@@ -52,6 +52,8 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("conversation-attachments", "POST"): _file,
     ("conversation-transfer", "POST"): lambda keys: as_json({"queue": keys["queue"]}),
     ("conversation-assign", "POST"): lambda keys: as_json({"agent": keys["user"]}),
+    ("conversation-callback", "POST"): lambda keys: as_json({"outcome": "reached"}),
+    ("chat-callback", "POST"): lambda keys: as_json({"way": "write"}),
     ("agent-not-ready", "POST"): lambda keys: as_json({"reason": keys["reason"]}),
     ("agent-detail", "PATCH"): lambda keys: as_json({"capacity": 300}),
     ("presence", "PUT"): lambda keys: as_json({"chosen": "available"}),

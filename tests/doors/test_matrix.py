@@ -26,9 +26,9 @@ pytestmark = pytest.mark.django_db
 OBJECTS = {
     "pk": {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
-        "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "console:accept": "offer",
-        "console:decline": "offer", "console:file": "attachment", "console:notice": "notice",
-        "console:": "conversation",
+        "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
+        "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",
+        "console:notice": "notice", "console:": "conversation",
     },
     "user_id": {"": "user"},
     "contact_id": {"": "contact"},

@@ -21,7 +21,7 @@ from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
 from apps.notifications.models import Automation, Notice, Purpose, Template
-from apps.routing.models import Decision, Item, Offer, PolicyVersion
+from apps.routing.models import Calendar, Callback, Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
 from apps.users.services import tokens
@@ -186,6 +186,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "item": put_in_line(queue).pk,
         "decision": _decision(item, agent).pk,
         "wishes": links.token(links.Wish(customer.pk, make_purpose().pk, Way.EMAIL)),
+        "callback": _callback(queue).pk,
         **_shared(agent),
     }
     for key, row in {
@@ -203,6 +204,11 @@ def _handling(event: Event) -> Handling:
     return Handling.objects.create(
         event=event, stream=event.stream, subscriber="test", is_dead=True, due_at=event.at
     )
+
+
+def _callback(queue: Any) -> Callback:
+    item = put_in_line(queue)
+    return Callback.objects.create(conversation=item.conversation, way="call", phone="+4930901820")
 
 
 def _decision(item: Item, agent: Any) -> Decision:
@@ -242,10 +248,13 @@ def _shared(agent: Any) -> dict[str, int]:
             "audience": "customer",
         },
     )
+    calendar, _ = Calendar.objects.get_or_create(name="Office", defaults={"monday": "08:00-18:00"})
     return {
         "error": error.pk,
         "automation": automation.pk,
         "automation_history": automation.history.latest().pk,
+        "calendar": calendar.pk,
+        "calendar_history": calendar.history.latest().pk,
         "reason": make_reason().pk,
         "skill": make_skill("cards").pk,
         "disposition": Disposition.objects.get_or_create(name="Solved")[0].pk,

@@ -10,7 +10,10 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from apps.core.models import Handling
 from apps.reports import prometheus, selectors
+from apps.routing.estimate import Error, Table
+from apps.routing.models import Callback, WaitTable
 from apps.routing.services import audit, clock, lease
+from tests.factories import make_calendar, make_queue, put_in_line
 
 from .planted import contact, dead_handling, make_place
 
@@ -36,12 +39,29 @@ def test_endpoint_tells_what_happens_now(client) -> None:
 
 
 @pytest.mark.django_db
+def test_promises_are_measured_too(client) -> None:
+    queue = make_queue(slug="care", calendar=make_calendar())
+    put_in_line(queue)
+    conversation = put_in_line(queue).conversation
+    Callback.objects.create(conversation=conversation, way="write")
+    table = Table(error=Error(count=4, coverage=0.75, bias_seconds=-12.0, mean_square=400.0))
+    WaitTable.objects.create(queue=queue, table=table.as_json())
+    body = client.get("/metrics").content.decode()
+    assert 'eml_queue_open{queue="care"} 0.0' in body
+    assert 'eml_callbacks_open{queue="care"} 1.0' in body
+    assert 'eml_wait_estimate_coverage_ratio{queue="care"} 0.75' in body
+    assert 'eml_wait_estimate_bias_seconds{queue="care"} -12.0' in body
+    assert 'eml_wait_estimate_rmse_seconds{queue="care"} 20.0' in body
+    assert 'eml_wait_estimate_waits{queue="care"} 4.0' in body
+
+
+@pytest.mark.django_db
 def test_scrape_takes_few_queries_however_many_rows(django_assert_num_queries) -> None:
     for name in ("a", "b", "c"):
         contact(make_place(name), at=timezone.now())
     dead_handling()
     assert Handling.objects.count() == 1
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(10):
         list(prometheus.CallCenter().collect())
 
 

@@ -598,18 +598,31 @@ def test_b20_unknown_parameters_are_refused_by_lists(api, method, path):
 # Customers
 
 
+# All that a customer learns while somebody is free: his place is added.
+WAITING = {
+    "state": "waiting",
+    "position": None,
+    "is_staffed": True,
+    "is_open": True,
+    "is_full": False,
+    "opens_at": None,
+    "closes_at": None,
+    "closed_because": "",
+    "openings": [],
+    "offers_callback": False,
+    "estimate": None,
+    "callback": None,
+}
+
+
 def test_customer_knows_his_place_and_no_more(queue, agent):
     first, second = put_in_line(queue, waited=60), put_in_line(queue)
     answer = visitor_of(second.conversation).get(f"{V1}chat/wait/")
-    assert answer.json() == {"state": "waiting", "position": 2, "is_staffed": True}
+    assert answer.json() == WAITING | {"position": 2}
     assert answer["Cache-Control"] == "no-store"
     hand_to(first, agent)
     assert visitor_of(second.conversation).get(f"{V1}chat/wait/").json()["position"] == 1
-    assert visitor_of(first.conversation).get(f"{V1}chat/wait/").json() == {
-        "state": "active",
-        "position": None,
-        "is_staffed": True,
-    }
+    assert visitor_of(first.conversation).get(f"{V1}chat/wait/").json() == WAITING | {"state": "active"}
 
 
 def test_customer_whose_conversation_is_over_or_in_no_line_is_told_so(queue):

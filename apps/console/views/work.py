@@ -10,8 +10,10 @@ from django.utils.translation import gettext as _
 from apps.messaging.models import Tag
 from apps.messaging.services import conversations, rights
 from apps.routing.services import work
+from apps.users.models import User
 
 from .. import forms
+from ..selectors import desk as desk_selectors
 from ..selectors import talk as talk_selectors
 from . import fragments
 from .door import DeskRequest, agents_only, back_to, changed, fragment, get_own, pushed, told
@@ -56,13 +58,18 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
 
 
 def _pass_on(request: DeskRequest, pk: int) -> str:
-    data = forms.cleaned(forms.TransferForm(request.POST))
+    data, holder = forms.cleaned(forms.TransferForm(request.POST)), _holder(request)
     if queue := data["queue"]:
-        work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now(), holder=request.user)
+        work.transfer_to_queue(pk, to=queue, by=request.user, now=timezone.now(), holder=holder)
         return queue.name
     user = data["agent"].user
-    work.transfer_to_agent(pk, to=user, by=request.user, now=timezone.now(), holder=request.user)
+    work.transfer_to_agent(pk, to=user, by=request.user, now=timezone.now(), holder=holder)
     return user.get_short_name()
+
+
+def _holder(request: DeskRequest) -> User | None:
+    """Who must have it in hand: an agent himself; a supervisor moves what anybody has."""
+    return None if desk_selectors.may_supervise(request.user) else request.user
 
 
 @agents_only("GET", "POST")

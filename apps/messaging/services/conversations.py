@@ -164,6 +164,11 @@ def rate(conversation_id: int, *, rating: int, comment: str, by: Actor) -> None:
         )
 
 
+def leave_as_message(conversation_id: int) -> None:
+    """The customer does not wait at the screen any more, so his wait is none of the service level's."""
+    Conversation.objects.filter(id=conversation_id).update(is_left_message=True)
+
+
 def set_tags(conversation_id: int, *, tags: list[Tag], by: Actor) -> None:
     with transaction.atomic():
         conversation = _locked(conversation_id)
@@ -240,6 +245,7 @@ def tell(conversation_id: int, text) -> None:
 
 _RELEASE_TEXTS = {
     "transfer": lambda: _("You are being passed on to a colleague."),
+    "callback": lambda: _("We did not reach you and will try again. You keep your place in line."),
     "lost": lambda: _("Your agent is gone, we are finding you another. You keep your place in line."),
 }
 

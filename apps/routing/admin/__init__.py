@@ -2,4 +2,14 @@
 
 from __future__ import annotations
 
-from . import agents, conversations, decisions, line, queues, versions, words  # noqa: F401
+from . import (  # noqa: F401
+    agents,
+    callbacks,
+    conversations,
+    decisions,
+    hours,
+    line,
+    queues,
+    versions,
+    words,
+)

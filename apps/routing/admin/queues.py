@@ -13,17 +13,19 @@ from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import HistoryAdmin, SelectWidget, TabularInline, TextWidget, display, register
 from apps.users.permissions import user_of
 from apps.users.selectors import teams_visible_to
 
-from .. import policy_drafts, policy_starts, selectors
+from .. import openings, policy_drafts, policy_starts, selectors, waits
 from ..models import InboxRoute, PriorityLevel, Queue, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from ..services import clock, policies
 from .base import TellsWhy, ago
+from .hours import in_words
 from .versions import versions_table
 
 
@@ -185,7 +187,7 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     list_select_related = ["team"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
-    readonly_fields = ["version", "versions"]
+    readonly_fields = ["version", "versions", "open_now", "wait_quality"]
     change_form_outer_before_template = "admin/routing/queue/before.html"
     starts = policy_starts.STARTS
     fieldsets = [
@@ -200,7 +202,31 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
             },
         ),
         (_("How it is offered"), {"fields": ["units", "offer_seconds", "wrap_up_seconds"]}),
-        (_("What is promised"), {"fields": ["service_target_seconds", "service_target_percent"]}),
+        (
+            _("What is promised"),
+            {"fields": ["service_target_seconds", "service_target_percent", "wait_quality"]},
+        ),
+        (_("When it is open"), {"fields": ["calendar", "open_now", "when_closed"]}),
+        (
+            _("When too many wait"),
+            {
+                "fields": ["most_waiting", "longest_wait_seconds", "when_full", "overflow_to"],
+                "description": _(
+                    "“Send to another queue”, here or while it is closed, sends to the other queue if that one is "
+                    "open and not full. It may send on again."
+                ),
+            },
+        ),
+        (
+            _("Callbacks"),
+            {
+                "fields": ["callback_tries", "callback_retry_minutes", "callback_hours"],
+                "description": _(
+                    "Where a callback is offered, customers leave a number or ask to be written to, and keep their "
+                    "place in line. When it is their turn an agent is rung and sees how to reach them."
+                ),
+            },
+        ),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
@@ -209,6 +235,9 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "team":
             kwargs["queryset"] = teams_visible_to(user_of(request))
+        if db_field.name == "overflow_to":
+            # Passing on to another department is what it is for.
+            kwargs["queryset"] = selectors.queues_to_pass_on_to()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Queue | None = None) -> Any:
@@ -269,6 +298,28 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     @display(description=_("last versions"))
     def versions(self, queue: Queue) -> SafeString:
         return versions_table(queue)
+
+    @display(description=_("now"))
+    def open_now(self, queue: Queue) -> str:
+        plan = openings.calendar_of(queue)
+        return in_words(plan, now=clock.now()) if plan else _now("Open, always.")
+
+    @display(description=_("estimated waits so far"))
+    def wait_quality(self, queue: Queue) -> str:
+        """How good they were; a promise that nobody checks is none."""
+        error = waits.table_for(queue).error
+        if not error.count:
+            return _now("Nothing learned yet: nobody waited and was answered.")
+        text = _now(
+            "%(inside)d %% of %(count)d waits ended inside the range announced. The mean was %(bias)+d s off on "
+            "average; typical error %(rmse)d s."
+        )
+        return text % {
+            "inside": round(100 * error.coverage),
+            "count": error.count,
+            "bias": round(error.bias_seconds),
+            "rmse": round(error.rmse_seconds),
+        }
 
     @display(description=_("waiting"), ordering="waiting")
     def in_line(self, queue: Queue) -> int:

@@ -12,7 +12,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from apps.users.permissions import IsAgent, user_of
 
-from .. import selectors
+from .. import selectors, waits
 from ..models import NotReadyReason, Queue
 from ..services import clock
 from .serializers import NotReadyReasonSerializer, QueueDetailSerializer, QueueSerializer, TargetSerializer
@@ -28,7 +28,9 @@ class QueueViewSet(ReadOnlyModelViewSet):
     ordering = ("id",)
 
     def get_queryset(self) -> QuerySet[Queue]:
-        queues = selectors.with_line(selectors.queues_visible_to(user_of(self.request)), now=clock.now())
+        now = clock.now()
+        queues = selectors.with_line(selectors.queues_visible_to(user_of(self.request)), now=now)
+        queues = waits.with_places(queues, now=now)
         return selectors.with_policy(queues) if self.action == "retrieve" else queues
 
     def get_serializer_class(self) -> type[BaseSerializer]:

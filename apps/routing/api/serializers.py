@@ -21,9 +21,16 @@ from apps.core.api.serializers import (
 from apps.messaging.api.serializers import ChatInboxSerializer
 from apps.users.models import User
 
-from .. import selectors
-from ..choices import Chosen, ItemState, OfferState, State
+from .. import selectors, waits
+from ..choices import CallbackState, CallbackWay, Chosen, ItemState, OfferState, State
 from ..models import Agent, NotReadyReason, Offer, Queue
+
+
+class EstimateSerializer(StrictSerializer):
+    """How long it will take, as a range of round numbers: nine in ten waits end in it or sooner."""
+
+    low_seconds = StrictIntegerField(source="low", read_only=True)
+    high_seconds = StrictIntegerField(source="high", read_only=True)
 
 
 class QueueSerializer(StrictSerializer):
@@ -37,6 +44,7 @@ class QueueSerializer(StrictSerializer):
     version = StrictIntegerField(read_only=True, help_text="Of the policy; decisions name the one they used.")
     waiting = StrictIntegerField(read_only=True, help_text="Contacts in line, ringing ones included.")
     longest_wait_seconds = serializers.SerializerMethodField(help_text="Of whoever is in line longest.")
+    estimate = serializers.SerializerMethodField(help_text="For whoever comes next.")
     agents_signed_in = StrictIntegerField(read_only=True)
     agents_available = StrictIntegerField(read_only=True)
     service_target_seconds = StrictIntegerField(read_only=True)
@@ -47,6 +55,11 @@ class QueueSerializer(StrictSerializer):
         if queue.waiting_since is None:
             return None
         return max(int((timezone.now() - queue.waiting_since).total_seconds()), 0)
+
+    @extend_schema_field(EstimateSerializer(allow_null=True))
+    def get_estimate(self, queue: Any) -> dict[str, int] | None:
+        told = waits.next_estimate(queue)
+        return EstimateSerializer(told).data if told else None
 
 
 class NeedSerializer(StrictSerializer):
@@ -162,6 +175,12 @@ class PauseInput(StrictSerializer):
     )
 
 
+class OfferedCallbackSerializer(StrictSerializer):
+    way = StrictChoiceField(choices=CallbackWay.choices, read_only=True)
+    phone = LineField(read_only=True, allow_blank=True)
+    tries = StrictIntegerField(read_only=True)
+
+
 class OfferSerializer(StrictSerializer):
     """Somebody is rung for a conversation until `expires_at`."""
 
@@ -174,9 +193,17 @@ class OfferSerializer(StrictSerializer):
     queue = LineField(source="item.queue.name", read_only=True)
     customer = LineField(source="item.conversation.customer.__str__", read_only=True)
     waiting_since = StrictDateTimeField(source="item.at", read_only=True)
+    callback = serializers.SerializerMethodField(
+        help_text="How the customer wants to be reached, if he asked."
+    )
     why = serializers.SerializerMethodField(
         help_text="The terms of the score: name, raw value, weight, seconds."
     )
+
+    @extend_schema_field(OfferedCallbackSerializer(allow_null=True))
+    def get_callback(self, offer: Offer) -> dict[str, Any] | None:
+        callback = selectors.callback_of(offer.item.conversation)
+        return OfferedCallbackSerializer(callback).data if callback else None
 
     @extend_schema_field(serializers.ListField(child=serializers.ListField()))
     def get_why(self, offer: Offer) -> list:
@@ -254,15 +281,87 @@ class AssignInput(StrictSerializer):
         return fields
 
 
-class WaitSerializer(StrictSerializer):
+class OpeningSerializer(StrictSerializer):
+    opens_at = StrictDateTimeField(read_only=True)
+    closes_at = StrictDateTimeField(read_only=True)
+
+
+class StandingSerializer(StrictSerializer):
+    """What customers may know of a queue."""
+
+    is_staffed = StrictBooleanField(
+        read_only=True, help_text="Whether anybody is signed in for it, and it is open."
+    )
+    is_open = StrictBooleanField(read_only=True, help_text="By its opening hours.")
+    is_full = StrictBooleanField(
+        read_only=True, help_text="Too many wait, or for too long: leave a message instead."
+    )
+    opens_at = StrictDateTimeField(read_only=True, allow_null=True, help_text="While it is closed.")
+    closes_at = StrictDateTimeField(
+        read_only=True, allow_null=True, help_text="While it is open, if it closes."
+    )
+    closed_because = LineField(
+        read_only=True, allow_blank=True, help_text="The holiday or special day, if it is one."
+    )
+    openings = OpeningSerializer(
+        many=True, read_only=True, help_text="In the next seven days; empty when it never closes."
+    )
+    offers_callback = StrictBooleanField(
+        read_only=True, help_text="Whether you may ask to be called, or written to, when it is your turn."
+    )
+    estimate = EstimateSerializer(read_only=True, allow_null=True)
+
+
+class VisitorCallbackSerializer(StrictSerializer):
+    """How you are reached when it is your turn."""
+
+    way = StrictChoiceField(choices=CallbackWay.choices, read_only=True)
+    phone = LineField(read_only=True, allow_blank=True)
+    due_at = StrictDateTimeField(read_only=True, allow_null=True, help_text="When we try again.")
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Call me", value={"way": "call", "phone": "+4930901820"}, request_only=True),
+        OpenApiExample("Write to me", value={"way": "write"}, request_only=True),
+    ]
+)
+class CallbackInput(StrictSerializer):
+    way = StrictChoiceField(choices=CallbackWay.choices)
+    phone = LineField(max_length=40, required=False, allow_blank=True, default="")
+
+
+class WaitSerializer(StandingSerializer):
     """A customer's place in line."""
 
     state = StrictChoiceField(choices=[*ItemState.choices, ("closed", "Closed")], read_only=True)
     position = StrictIntegerField(read_only=True, allow_null=True, help_text="1 is the next one.")
-    is_staffed = StrictBooleanField(read_only=True, help_text="Whether anybody is signed in for this queue.")
+    callback = VisitorCallbackSerializer(read_only=True, allow_null=True)
 
 
-class AvailabilitySerializer(StrictSerializer):
+class AvailabilitySerializer(StandingSerializer):
     inbox = ChatInboxSerializer(read_only=True)
-    is_staffed = StrictBooleanField(read_only=True)
     waiting = StrictIntegerField(read_only=True)
+
+
+class CallbackSerializer(StrictSerializer):
+    """A customer who is called, or written to, when it is his turn."""
+
+    id = StrictIntegerField(read_only=True)
+    conversation = StrictIntegerField(source="conversation_id", read_only=True)
+    customer = LineField(source="conversation.customer.__str__", read_only=True)
+    queue = LineField(source="conversation.item.queue.name", read_only=True)
+    way = StrictChoiceField(choices=CallbackWay.choices, read_only=True)
+    phone = LineField(read_only=True, allow_blank=True, help_text="E.164.")
+    state = StrictChoiceField(choices=CallbackState.choices, read_only=True)
+    tries = StrictIntegerField(read_only=True)
+    requested_at = StrictDateTimeField(read_only=True)
+    due_at = StrictDateTimeField(
+        read_only=True, allow_null=True, help_text="Of the next try, after one that failed."
+    )
+    expires_at = StrictDateTimeField(read_only=True, allow_null=True)
+    ended_at = StrictDateTimeField(read_only=True, allow_null=True)
+
+
+class OutcomeInput(StrictSerializer):
+    outcome = StrictChoiceField(choices=[("reached", "Reached"), ("not_reached", "Not reached")])

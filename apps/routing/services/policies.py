@@ -37,6 +37,15 @@ SETTINGS = (
     "service_target_seconds",
     "service_target_percent",
     "is_active",
+    "calendar",
+    "when_closed",
+    "most_waiting",
+    "longest_wait_seconds",
+    "when_full",
+    "overflow_to",
+    "callback_tries",
+    "callback_retry_minutes",
+    "callback_hours",
 )
 
 
@@ -146,12 +155,24 @@ def _completed(queue: Queue, draft: PolicyDraft) -> PolicyDraft:
 
 
 def _check(queue: Queue, draft: PolicyDraft) -> None:
-    found = problems(draft)
+    found = problems(draft) + _overflow_problems(queue, draft)
     if queue.pk and not draft.settings["is_active"] and queue.routes.exists():
         inboxes = ", ".join(queue.routes.values_list("inbox__name", flat=True))
         found.append(_("Inboxes lead here: %(inboxes)s. Send them elsewhere first.") % {"inboxes": inboxes})
     if found:
         raise errors.PolicyInvalid(" ".join(found))
+
+
+def _overflow_problems(queue: Queue, draft: PolicyDraft) -> list[str]:
+    """Whoever saves a policy has the router's turn, so no two can close a loop together."""
+    names = dict(Queue.objects.values_list("pk", "name"))
+    leads_to = dict(Queue.objects.exclude(overflow_to=None).values_list("pk", "overflow_to_id"))
+    found = policy_drafts.overflow_problems(draft.settings, queue_id=queue.pk, leads_to=leads_to, names=names)
+    if not draft.settings["is_active"] and queue.pk:
+        sources = ", ".join(queue.overflow_from.values_list("name", flat=True))
+        if sources:
+            found.append(_("These queues overflow here: %(names)s. Change them first.") % {"names": sources})
+    return found
 
 
 def _write(queue: Queue, draft: PolicyDraft) -> None:

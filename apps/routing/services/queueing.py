@@ -14,9 +14,11 @@ from apps.messaging.models import Conversation
 from apps.messaging.services import conversations
 from apps.users.models import Customer
 
+from .. import openings
 from ..choices import ItemState
 from ..events import ItemEnqueued, ItemMoved
 from ..models import Agent, InboxRoute, Item, PriorityLevel, Queue
+from . import estimates
 
 # The attribute of a customer that names his priority level.
 PRIORITY = "priority"
@@ -27,7 +29,7 @@ BATCH = 200
 
 
 def enqueue(conversation_id: int, *, now: datetime) -> Item | None:
-    """Put a waiting conversation into the queue of its inbox. Safe to repeat.
+    """Put a waiting conversation into the queue of its inbox, or where that overflows to. Safe to repeat.
 
     None when it waits no more, or its inbox has no queue (the sweep finds it as soon as there is one). Locks the
     conversation: otherwise it could be closed unseen, and its item would wait for ever.
@@ -35,29 +37,29 @@ def enqueue(conversation_id: int, *, now: datetime) -> Item | None:
     with transaction.atomic():
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
         route = InboxRoute.objects.select_related("queue").filter(inbox=conversation.inbox_id).first()
-        if conversation.status != Status.WAITING or route is None:
-            return Item.objects.filter(conversation=conversation).first()
-        item, is_new = _get_or_create(conversation, route.queue)
-        if is_new:
-            if route.queue.team_id != conversation.team_id:
-                conversations.move_to_team(conversation.pk, team_id=route.queue.team_id)
-            fact = ItemEnqueued(conversation=conversation.pk, item=item.pk, queue=route.queue_id)
-            events.record(fact, stream=conversation.stream, actor=SYSTEM)
+        known = Item.objects.filter(conversation=conversation).first()
+        if known or conversation.status != Status.WAITING or route is None:
+            return known
+        queue = openings.entrance(route.queue, now=now)
+        item = _create(conversation, queue)
+        estimates.announce(item, now=now)
+        if queue.team_id != conversation.team_id:
+            conversations.move_to_team(conversation.pk, team_id=queue.team_id)
+        fact = ItemEnqueued(conversation=conversation.pk, item=item.pk, queue=queue.pk)
+        events.record(fact, stream=conversation.stream, actor=SYSTEM)
         return item
 
 
-def _get_or_create(conversation: Conversation, queue: Queue) -> tuple[Item, bool]:
+def _create(conversation: Conversation, queue: Queue) -> Item:
     level = _level_of(conversation.customer, queue)
     credit = level.credit if level else 0
-    return Item.objects.get_or_create(
+    return Item.objects.create(
         conversation=conversation,
-        defaults={
-            "queue": queue,
-            "at": conversation.opened_at,
-            "credit": credit,
-            "line_key": line_key(queue, at=conversation.opened_at, credit=credit),
-            "last_agent": _agent_he_knows(conversation),
-        },
+        queue=queue,
+        at=conversation.opened_at,
+        credit=credit,
+        line_key=line_key(queue, at=conversation.opened_at, credit=credit),
+        last_agent=_agent_he_knows(conversation),
     )
 
 

@@ -184,6 +184,22 @@ def _give(held: Held, agent: Agent, *, user: User, by: Actor, now: datetime) -> 
     held.restate(now=now, by=by)
 
 
+def put_to_rest(held: Held, *, by: Actor, now: datetime) -> None:
+    """A callback reached nobody: his agent is free, and nobody is rung until the next try. It keeps its place."""
+    _back_in_line(held, reason="callback", by=by, now=now)
+    item = held.item
+    item.state, item.epoch = ItemState.RESTING, item.epoch + 1
+    item.save(update_fields=["state", "epoch"])
+    held.restate(now=now, by=by)
+
+
+def wake(item: Item) -> None:
+    """A resting item (locked by the caller) waits in line again."""
+    if item.state == ItemState.RESTING:
+        item.state, item.epoch = ItemState.WAITING, item.epoch + 1
+        item.save(update_fields=["state", "epoch"])
+
+
 def take_from(held: Held, *, reason: str, by: Actor, now: datetime) -> None:
     """Take what an agent holds, because he goes: active work waits again, a wrap-up is over. He is not restated."""
     if held.item.state != ItemState.ACTIVE:
@@ -202,6 +218,7 @@ def _back_in_line(held: Held, *, reason: str, by: Actor, now: datetime, team_id:
     if hands.is_settled(item):
         raise errors.NotInLine
     _withdraw(held, reason=reason, by=by, now=now)
+    wake(item)
     agent = held.holder
     if agent is None:
         return

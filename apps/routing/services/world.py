@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db.models import Prefetch
 
-from .. import policy
+from .. import openings, policy
 from ..choices import Chosen
 from ..models import Agent, AgentSkill, Item, Need, Queue, Step
 
@@ -31,6 +31,8 @@ def load(*, now: datetime) -> World:
     """Everybody signed in, and of each line as much of its head as they could take."""
     seconds = int(now.timestamp())
     lanes = list(Item.objects.waiting().order_by().values_list("queue_id", "credit").distinct())
+    if lanes and (closed := openings.closed_queues(now=now)):
+        lanes = [lane for lane in lanes if lane[0] not in closed]
     people = load_agents(now=now) if lanes else []
     queues = load_queues({queue_id for queue_id, _ in lanes}) if people else {}
     room = {number: _places(queue, people) for number, queue in queues.items()}

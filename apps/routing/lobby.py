@@ -1,0 +1,76 @@
+"""What customers may know: whether somebody is there, their own place in line, and how long it will take."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from apps.messaging.errors import InboxNotFound
+from apps.messaging.models import Conversation, Inbox
+
+from . import openings, selectors, waits
+from .choices import ItemState, Otherwise
+from .estimate import Estimate
+from .models import Callback, Item, Queue
+
+
+def availability(slug: str, *, now: datetime) -> dict[str, Any]:
+    """How the queue stands in which a new contact of this inbox would wait; InboxNotFound for one that takes nobody."""
+    inbox = Inbox.objects.filter(slug=slug, is_active=True).select_related("route__queue").first()
+    if inbox is None:
+        raise InboxNotFound
+    if not hasattr(inbox, "route"):
+        return {"inbox": inbox, "is_staffed": False, "waiting": 0} | _nothing_known()
+    queue = openings.entrance(inbox.route.queue, now=now)
+    waiting = Item.objects.in_line().filter(queue=queue).count()
+    standing = openings.standing(queue, now=now)
+    is_staffed = standing.is_open and selectors.is_staffed(queue, now=now)
+    told = waits.estimate(queue, length=waiting, now=now) if standing.is_open else None
+    return {"inbox": inbox, "is_staffed": is_staffed, "waiting": waiting} | _told(standing, told)
+
+
+def _nothing_known() -> dict[str, Any]:
+    return _told(openings.Standing(Queue()), None)
+
+
+def _told(standing: openings.Standing, estimate: Estimate | None) -> dict[str, Any]:
+    return {
+        "is_open": standing.is_open,
+        # Somebody would wait behind too many, or for too long: he is asked for a message instead.
+        "is_full": standing.is_full and standing.otherwise != Otherwise.OVERFLOW,
+        "opens_at": standing.opens_at,
+        "closes_at": standing.closes_at,
+        "closed_because": "" if standing.is_open else standing.because,
+        "openings": [{"opens_at": opens, "closes_at": closes} for opens, closes in standing.openings],
+        "offers_callback": standing.offers_callback,
+        "estimate": estimate,
+    }
+
+
+def wait_of(conversation_id: int, *, now: datetime) -> dict[str, Any]:
+    """Where the customer of this conversation stands. Before it is in line (a moment), it waits without a place."""
+    item = Item.objects.select_related("queue", "conversation").filter(conversation=conversation_id).first()
+    if item is None:
+        is_open = Conversation.objects.get(pk=conversation_id).is_open
+        known = {"state": "waiting" if is_open else "closed", "position": None, "is_staffed": False}
+        return known | _nothing_known() | {"callback": None}
+    standing = openings.standing_for(item, now=now)
+    place = selectors.position(item)
+    return (
+        {
+            "state": item.state if item.conversation.is_open else "closed",
+            "position": place,
+            "is_staffed": standing.is_open and selectors.is_staffed(item.queue, now=now),
+        }
+        | _told(standing, _remaining(item, place, standing, now=now))
+        | {"callback": Callback.objects.open().filter(conversation=conversation_id).first()}
+    )
+
+
+def _remaining(
+    item: Item, place: int | None, standing: openings.Standing, *, now: datetime
+) -> Estimate | None:
+    """Nothing while it is closed, and nothing for whom an agent is being rung."""
+    if place is None or not standing.is_open or item.state != ItemState.WAITING:
+        return None
+    return waits.estimate(item.queue, length=place - 1, now=now)
