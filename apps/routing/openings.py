@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, QuerySet
 from django.utils.translation import get_language
@@ -21,18 +21,29 @@ from .models_hours import WEEKDAYS
 TOLD = timedelta(days=7)
 
 
-def closed_queues(*, now: datetime) -> set[int]:
-    """The queues at which nobody is rung now; the router leaves their lines alone. Three queries at most."""
+class HoursNow(NamedTuple):
+    """The queues at which nobody is rung, and until when that holds (None: for good)."""
+
+    closed: frozenset[int] = frozenset()
+    until: datetime | None = None
+
+
+def hours_now(*, now: datetime) -> HoursNow:
+    """For the router, which leaves the lines of closed queues alone. Three queries at most."""
     rows = Queue.objects.exclude(calendar=None).order_by().values_list("id", "calendar_id")
-    calendars = dict(rows)
-    if not calendars:
-        return set()
-    shut = {
-        row.pk
+    if not (calendars := dict(rows)):
+        return HoursNow()
+    states = {
+        row.pk: hours.is_open(hours_of(row), at=now)
         for row in _with_days(Calendar.objects.filter(pk__in=set(calendars.values())))
-        if not hours.is_open(hours_of(row), at=now)
     }
-    return {queue for queue, calendar in calendars.items() if calendar in shut}
+    closed = frozenset(queue for queue, calendar in calendars.items() if not states[calendar])
+    changes = [state.until for state in states.values() if state.until is not None]
+    return HoursNow(closed, min(changes, default=None))
+
+
+def closed_queues(*, now: datetime) -> frozenset[int]:
+    return hours_now(now=now).closed
 
 
 def _with_days(calendars: QuerySet[Calendar]) -> QuerySet[Calendar]:

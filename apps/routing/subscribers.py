@@ -8,7 +8,9 @@ from apps.messaging.events import ConversationClosed, ConversationStarted
 from apps.users.events import UserDeactivated, UserRoleChanged, UserTeamsChanged
 
 from .events import (
+    CallbackCancelled,
     CallbackDue,
+    CallbackExpired,
     ItemBack,
     ItemEnqueued,
     ItemMoved,
@@ -51,6 +53,8 @@ def follow_teams(event: Event) -> None:
     ItemBack,
     ItemMoved,
     CallbackDue,
+    CallbackExpired,
+    CallbackCancelled,
     OfferDeclined,
     OfferLapsed,
     OfferCancelled,

@@ -7,10 +7,11 @@ from django.utils import timezone
 
 from apps.core.events import SYSTEM
 from apps.routing.choices import Chosen, ItemState
-from apps.routing.models import Agent, Decision, Item, Offer
+from apps.routing.models import Agent, CalendarDay, Decision, Item, Offer
+from apps.routing.models_hours import WEEKDAYS
 from apps.routing.services import agents, clock, lease, offers, policies, router, work, world
 from apps.routing.services.engine import Engine
-from tests.factories import make_agent, make_queue, make_reason, make_team, put_in_line
+from tests.factories import make_agent, make_calendar, make_queue, make_reason, make_team, put_in_line
 from tests.routing.checks import assert_in_order
 
 pytestmark = pytest.mark.django_db
@@ -287,3 +288,29 @@ def test_new_policy_counts_for_what_waits(run):
     assert rung() == {item.pk: novice.pk}
     assert Decision.objects.get().policy == queue.version + 1
     assert Item.objects.get(pk=item.pk).state == ItemState.OFFERED
+
+
+def test_nobody_is_rung_while_the_queue_is_closed_and_the_first_in_line_when_it_opens(run):
+    """F38: the sweeps of the router find that it is open, and so does its timer."""
+    now = timezone.now()
+    opens = (now + timedelta(minutes=3)).replace(second=0, microsecond=0)
+    calendar = make_calendar()
+    CalendarDay.objects.create(calendar=calendar, date=opens, name="Today", ranges=f"{opens:%H:%M}-24:00")
+    queue = make_queue(calendar=calendar)
+    make_agent(queue.team, capacity=4, present_until=now + timedelta(hours=1))
+    first, _second = put_in_line(queue, waited=90), put_in_line(queue, waited=30)
+    assert run() == 0
+    assert run((opens - now).total_seconds() + 1) == 1
+    assert rung().keys() == {first.pk}
+
+
+def test_closing_leaves_in_line_what_was_not_offered(run):
+    calendar = make_calendar(every="00:00-24:00")
+    queue = make_queue(calendar=calendar)
+    assert run() == 0
+    type(calendar).objects.update(**dict.fromkeys(WEEKDAYS, ""))
+    make_agent(queue.team)
+    put_in_line(queue)
+    assert run() == 0
+    type(calendar).objects.update(**dict.fromkeys(WEEKDAYS, "00:00-24:00"))
+    assert run() == 1

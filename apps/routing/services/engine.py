@@ -15,7 +15,7 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import Q
 
-from .. import explain, policy
+from .. import explain, openings, policy
 from ..matcher import Matcher
 from ..models import Agent, Queue
 from . import clock, feed, lease, router, world
@@ -48,6 +48,7 @@ class Engine:
         self._lines: dict[int, feed.Line] = {}
         self._in_force: tuple = ()
         self._memory = Memory()
+        self._hours = openings.HoursNow()
         self._refused: dict[int, int] = {}  # refused items, and when to ask whether by everybody
         self._moment = 0.0  # unix time of the last look at the clock
 
@@ -55,6 +56,7 @@ class Engine:
 
     def sweep(self) -> None:
         """Compare everything: policies by their versions, agents one by one, what waits by sums."""
+        self._look_at_hours()
         in_force = feed.policies_in_force()
         if in_force != self._in_force:
             self._read_queues()
@@ -68,6 +70,13 @@ class Engine:
             here = {waiting.item.id for waiting in found}
             self._remember(found, gone=[pk for pk in self._memory.in_bucket(number) if pk not in here])
             self._alive()
+
+    def _look_at_hours(self) -> None:
+        """Who is closed has no steps: nobody is rung for what waits there. Until when that holds is in the timer."""
+        now = openings.hours_now(now=clock.now())
+        changed, self._hours = now.closed ^ self._hours.closed, now
+        if known := changed & self._lines.keys():
+            self._read_queues(known)
 
     def look_at(self, hints: Hints) -> None:
         """Read what may have changed."""
@@ -84,6 +93,8 @@ class Engine:
     def seconds_to_next_event(self) -> float:
         """Until something may be decided although nobody rings."""
         moments = [*self._refused.values()]
+        if self._hours.until is not None:
+            moments.append(math.ceil(self._hours.until.timestamp()))
         if (event := self._matcher.next_event(self._now)) is not None:
             moments.append(event)
         return max(min(moments, default=math.inf) - self._moment, 0.0)
@@ -99,7 +110,7 @@ class Engine:
             self._alive()
 
     def _read_queues(self, only: Iterable[int] | None = None) -> None:
-        for number, line in feed.lines(only).items():
+        for number, line in feed.lines(only, closed=self._hours.closed).items():
             if self._lines.get(number) != line:
                 self._lines[number] = line
                 self._matcher.put_queue(line.policy)
@@ -136,6 +147,8 @@ class Engine:
     def work(self) -> tuple[int, int]:
         """One commit of offers; how many were made, and how many were refused by what the rows are now. Raises Lost."""
         self._moment = max(self._moment, clock.now().timestamp())
+        if self._hours.until is not None and self._moment >= self._hours.until.timestamp():
+            self._look_at_hours()
         self._forget_refusals()
         picks = self._pick()
         if not picks:

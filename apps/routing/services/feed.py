@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -103,10 +104,14 @@ def agents(*, now: datetime, only: Collection[int] | None = None) -> Iterator[po
         yield policy.Agent(pk, skills.get(pk, {}), room, int(since.timestamp()), capacity, unavailable)
 
 
-def lines(only: Iterable[int] | None = None) -> dict[int, Line]:
+def lines(only: Iterable[int] | None = None, *, closed: Collection[int] = frozenset()) -> dict[int, Line]:
+    """Queues as they are while these are closed: nobody takes what waits there."""
     ids = Queue.objects.values_list("id", flat=True) if only is None else only
     seconds = dict(Queue.objects.filter(id__in=list(ids)).values_list("id", "offer_seconds"))
-    return {pk: Line(one, seconds[pk]) for pk, one in world.load_queues(seconds).items()}
+    return {
+        pk: Line(replace(one, steps=()) if pk in closed else one, seconds[pk])
+        for pk, one in world.load_queues(seconds).items()
+    }
 
 
 def policies_in_force() -> tuple:
