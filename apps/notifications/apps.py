@@ -22,6 +22,7 @@ class NotificationsConfig(AppConfig):
         "suppression": ("view", "add", "delete"),
         "notice": (),
         "gateway": (),
+        "outboxmessage": ("view",),
         "webhooksubscription": (),
         "templateversion": ("view",),
         "campaignrecipient": ("view",),

@@ -22,7 +22,7 @@ SCHEDULES = {Way.EMAIL: _PERSON, Way.SMS: _PERSON, Way.WEBHOOK: _PROGRAM, Way.IN
 # Trying again would get the same answer.
 FINAL = frozenset({ErrorKind.PERMANENT, ErrorKind.BAD_ADDRESS})
 # Nobody knows whether it went out: soon again, if at all (the gateway's policy), but not for ever.
-_UNKNOWN = (5, 30, 2 * MINUTE)
+_UNKNOWN = (1, 5, 30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE)
 # Up to so much longer, so that what failed together does not come back together.
 SPREAD = 0.2
 LONGEST = timedelta(days=1)

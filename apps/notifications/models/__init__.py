@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .automation import Automation, Campaign, CampaignRecipient, Segment
-from .deliveries import Attempt, Delivery, Gateway, Receipt, SendingQueue
+from .deliveries import Attempt, Delivery, Gateway, OutboxMessage, Receipt, SendingQueue
 from .people import Notice, Preference, Suppression
 from .reminders import Appointment, Reminder
 from .texts import Purpose, SendingRule, Template, TemplateVersion
@@ -18,6 +18,7 @@ __all__ = [
     "Delivery",
     "Gateway",
     "Notice",
+    "OutboxMessage",
     "Preference",
     "Purpose",
     "Receipt",

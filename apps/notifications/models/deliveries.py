@@ -40,7 +40,9 @@ class Gateway(models.Model):
     # The breaker: failures in a row, and until when nothing is tried.
     failures = models.PositiveIntegerField(default=0, editable=False)
     broken_until = models.DateTimeField(_("resting until"), null=True, editable=False)
-    history = HistoricalRecords(excluded_fields=["secrets", "failures", "broken_until"])
+    # The pace: until when its tickets are given away (see pacing.py).
+    given_until = models.DateTimeField(null=True, editable=False)
+    history = HistoricalRecords(excluded_fields=["secrets", "failures", "broken_until", "given_until"])
 
     class Meta:
         verbose_name = _("gateway")
@@ -60,6 +62,7 @@ class SendingQueue(models.Model):
     per_minute = models.PositiveIntegerField(
         _("most per minute"), null=True, blank=True, help_text=_("Empty: as fast as the gateway takes it.")
     )
+    given_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("sending queue")
@@ -211,3 +214,28 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.source_id}"
+
+
+class OutboxMessage(models.Model):
+    """What went into the outbox of this installation instead of to a provider: it never left the machine."""
+
+    # A repeated attempt finds it.
+    delivery = models.OneToOneField(
+        Delivery, models.CASCADE, related_name="outbox_message", verbose_name=_("delivery")
+    )
+    way = models.CharField(_("way"), max_length=10, choices=Way)
+    sender = models.CharField(_("from"), max_length=320, blank=True)
+    to = models.CharField(_("to"), max_length=500)
+    subject = models.CharField(_("subject"), max_length=250, blank=True)
+    text = models.TextField(_("text"), blank=True)
+    html = models.TextField(_("HTML"), blank=True)
+    headers = models.JSONField(_("headers"), default=dict)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("outbox message")
+        verbose_name_plural = _("outbox")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.subject or self.text[:60]

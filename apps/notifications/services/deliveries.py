@@ -11,6 +11,7 @@ from django.db import connection
 
 from apps.users.models import Customer, User
 
+from .. import wake
 from ..choices import DeliveryState, Priority, Reason
 from ..models import Delivery
 
@@ -39,9 +40,11 @@ def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
     """Write those that do not exist yet, inside the caller's transaction; safe to repeat."""
     if not connection.in_atomic_block:
         raise RuntimeError("Deliveries are made inside the transaction of their cause.")
-    Delivery.objects.bulk_create(
-        [_row(draft, now) for draft in drafts], batch_size=INSERTED_AT_ONCE, ignore_conflicts=True
-    )
+    rows = [_row(draft, now) for draft in drafts]
+    if not rows:
+        return
+    Delivery.objects.bulk_create(rows, batch_size=INSERTED_AT_ONCE, ignore_conflicts=True)
+    wake.after_commit(due_at=min(row.due_at for row in rows), now=now)
 
 
 def _row(draft: Draft, now: datetime) -> Delivery:

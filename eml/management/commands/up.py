@@ -1,4 +1,4 @@
-"""`manage.py up`: web, websockets, worker, scheduler and router in one process; what `make run` starts."""
+"""`manage.py up`: web, websockets, worker, scheduler, router and notifier in one process; what `make run` starts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from apps.notifications.notifier import Notifier
 from apps.routing.services import leader
 from eml import demo, server
 from eml.celery import app
@@ -47,9 +48,11 @@ class Command(BaseCommand):
     def _run(self) -> None:
         worker = _Worker()
         beat = EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler)
+        notifier = Notifier()
         worker.start()
         beat.start()
         router, stop_router = self._start_router()
+        notifier.start()
         try:
             self._serve()
         finally:
@@ -58,8 +61,10 @@ class Command(BaseCommand):
             stop_router.set()
             worker.stop()
             beat.stop()
+            notifier.stop()
             worker.wait()
             router.join(LONGEST_STOP_SECONDS)
+            notifier.wait(LONGEST_STOP_SECONDS)
 
     @staticmethod
     def _start_router() -> tuple[threading.Thread, threading.Event]:

@@ -1,0 +1,45 @@
+"""`manage.py notifier`: the role that sends what is due. Any number of them may run; each delivery is sent by one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from ...choices import Way
+from ...notifier import Notifier
+
+# A thread may sleep for a minute, or send a batch to a slow provider.
+SILENT_TOO_LONG_SECONDS = 150.0
+LOOK_SECONDS = 5.0
+
+
+def heartbeat() -> Path:
+    """Touched while all threads live; docker/healthcheck.py looks at its age."""
+    return settings.VAR / "notifier.alive"
+
+
+class Command(BaseCommand):
+    help = "Send what is due, until Ctrl-C or SIGTERM; what is being sent then is finished."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--way", action="append", choices=Way.values, help="only this way; may be repeated"
+        )
+        parser.add_argument("--threads", type=int, default=None, help="per way (default: 2)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        notifier = Notifier(options["way"], threads=options["threads"])
+        notifier.start()
+        while not stopping.wait(LOOK_SECONDS):
+            if notifier.silent_seconds() < SILENT_TOO_LONG_SECONDS:
+                heartbeat().touch()
+        notifier.stop()
+        notifier.wait()
