@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from daphne.server import Server
 
@@ -33,3 +37,12 @@ def _on_listening(server: Server, ready: Callable[[], None]) -> None:
     # who cannot know why, comes back and sends it again. (Origins are looked at by our own rules, with one answer.)
     server.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
     ready()
+
+
+def end_process() -> NoReturn:
+    """End now, with 0. Requests that were running when the server stopped sit in threads that wait for its loop, which
+    is gone; Python would wait for those threads for ever. What they had not committed was never answered."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -38,6 +38,9 @@ class Agent(Desk):
         self._turns_of, self._disposition = turns_of, disposition
         self._speaker = Speaker(self._line, journal, sender=Sender.AGENT)
         self._jobs: set[asyncio.Task] = set()
+        # Conversations I look at, and those of them that I know to be over.
+        self._open: set[int] = set()
+        self._over: set[int] = set()
         # Conversation → the turn I answered last; conversations I closed; offers I am about to accept.
         self._answered: dict[int, int] = defaultdict(int)
         self._closed: set[int] = set()
@@ -61,8 +64,9 @@ class Agent(Desk):
             await take(self, frame)
 
     async def _on_ready(self, frame: dict) -> None:
-        for conversation in frame["conversations"]:
-            await self._watch(conversation["id"])
+        # Also what is in my hands no more: it may have ended while I was away, after my last words or before.
+        for conversation in self._open | {conversation["id"] for conversation in frame["conversations"]}:
+            await self._watch(conversation)
         self._spawn(self._look())
 
     async def _on_offer(self, frame: dict) -> None:
@@ -75,9 +79,12 @@ class Agent(Desk):
         self._speaker.refused(frame)
 
     async def _on_replay(self, frame: dict) -> None:
+        conversation = frame["conversation"]
         for message in frame["messages"]:
             await self._see(message)
-        self._attend(frame["conversation"])
+        self._attend(conversation)
+        if conversation in self._over and self._seen(conversation).last >= frame["last_seq"]:
+            await self._let_go(conversation)
 
     async def _on_ping(self, frame: dict) -> None:
         for key, last_seq in frame.get("last_seq", {}).items():
@@ -85,17 +92,30 @@ class Agent(Desk):
                 await self._watch(int(key))
 
     async def _on_change(self, frame: dict) -> None:
-        if frame["what"] == "assigned":
-            await self._watch(frame["conversation"])
-        elif frame["what"] == "released":
-            # In other hands from now on. If it comes back, "assigned" says so.
-            await self._line.say({"type": "unwatch", "conversation": frame["conversation"]})
+        conversation = frame["conversation"]
+        match frame["what"]:
+            case "assigned":
+                await self._watch(conversation)
+            case "released":
+                # In other hands from now on. If it comes back, "assigned" says so.
+                await self._let_go(conversation)
+            case "closed":
+                # Once more, for its last line.
+                self._over.add(conversation)
+                await self._watch(conversation)
+
+    async def _let_go(self, conversation: int) -> None:
+        if self._speaker.waits_in(conversation):
+            return  # only where I look am I told what became of my words
+        self._open.discard(conversation)
+        await self._line.say({"type": "unwatch", "conversation": conversation})
 
     def _seen(self, conversation: int) -> Seen:
         return self._journal.agents[conversation][self._user.pk]
 
     async def _watch(self, conversation: int) -> None:
         """Be told about it from now on, and everything missed so far."""
+        self._open.add(conversation)
         after = self._seen(conversation).last
         await self._line.say({"type": "watch", "conversation": conversation, "after_seq": after})
 

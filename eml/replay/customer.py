@@ -81,7 +81,9 @@ class Customer:
             self._journal.first_answers.append(time.monotonic() - began)
             for number, text in enumerate(self._turns[1:], start=2):
                 await pace.turn()
-                if not await self._speaker.say(self.conversation, text):
+                async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                    is_stored = await self._speaker.say(self.conversation, text)
+                if not is_stored:
                     raise NoAnswer(f"conversation {self.conversation}: turn {number} was refused")
                 await self._until(partial(self._has_answers, number))
             if ends_himself:

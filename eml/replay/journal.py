@@ -75,6 +75,11 @@ class Journal:
     def ack(self, client_msg_id: str, seq: int) -> None:
         self.acked[client_msg_id] = seq
 
+    @property
+    def unanswered(self) -> int:
+        """Messages the server has said nothing to."""
+        return len(self.sent) - len(self.acked.keys() | self.refused.keys())
+
     def trouble(self, text: str) -> None:
         """Something that has no business in a good run; told once."""
         if text not in self.refusals and text not in self.troubles:

@@ -40,6 +40,10 @@ class Speaker:
         finally:
             del self._waiting[key]
 
+    def waits_in(self, conversation: int) -> bool:
+        """Whether there is no answer yet to something said there."""
+        return any(self._journal.sent[key].conversation == conversation for key in self._waiting)
+
     def acknowledged(self, frame: dict) -> None:
         """An `ack` frame ends the asking."""
         key = frame["client_msg_id"]

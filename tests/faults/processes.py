@@ -214,18 +214,19 @@ class Replay:
         try:
             out, err = self._process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            out, err = self._process.communicate()
-            raise AssertionError(f"replay did not end within {seconds} s:\n{err[-3000:]}") from None
+            raise AssertionError(f"the replay did not end within {seconds:.0f} s") from None
         assert out.strip(), err[-3000:]
         proof = json.loads(out.splitlines()[-1])
         assert self._process.returncode == (1 if proof["faults"] else 0), err[-3000:]
         return proof
 
-    def end(self) -> None:
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self.is_running:
             self._process.kill()
-            self._process.wait()
+        self._process.communicate()
 
 
 @contextlib.contextmanager
@@ -243,6 +244,7 @@ class Servers:
     """Private PostgreSQL (durable), Redis and RabbitMQ that may be crashed one by one."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._environment = os.environ | {"EML_SERVERS_DIR": str(folder), "EML_SERVERS_PORTS": "free"}
         lines = self._do("up", "--durable")
         self.addresses = dict(re.findall(r"^export (\w+)=(.*)$", lines, re.MULTILINE))

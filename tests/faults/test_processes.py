@@ -65,13 +65,13 @@ def test_f01_the_only_process_killed_twice_in_mid_conversation_loses_nothing(
     installation, server = alone
     file = write_conversations(tmp_path / "turns.csv", how_many=40, turns=6, seed=SEED)
     server.start().wait_ready()
-    replay = installation.replay(file, "--customers=10", "--agents=5", "--limit=0")
-    # 40 conversations hold 300 messages and more.
-    for moment in (chance.randint(20, 90), chance.randint(110, 200)):
-        installation.wait_for_messages(moment, replay=replay)
-        server.kill()
-        server.start().wait_ready()
-    proof = replay.proof(seconds=400)
+    with installation.replay(file, "--customers=10", "--agents=5", "--limit=0") as replay:
+        # 40 conversations hold 250 messages and more.
+        for moment in (chance.randint(20, 90), chance.randint(110, 200)):
+            installation.wait_for_messages(moment, replay=replay)
+            server.kill()
+            server.start().wait_ready()
+        proof = replay.proof(seconds=400)
     assert_clean(proof, conversations=40)
     assert proof["reconnects"] >= 10, "nobody noticed that the server was away"
     installation.assert_routing_in_order()
@@ -85,11 +85,11 @@ def test_f02_a_server_that_is_stopped_in_mid_conversation_comes_back_unnoticed(
     installation, server = alone
     file = write_conversations(tmp_path / "turns.csv", how_many=15, turns=5, seed=SEED)
     server.start().wait_ready()
-    replay = installation.replay(file, "--customers=8", "--agents=3", "--limit=0")
-    installation.wait_for_messages(chance.randint(15, 50), replay=replay)
-    assert server.stop(signal.SIGTERM) == 0
-    server.start().wait_ready()
-    assert_clean(replay.proof(seconds=240), conversations=15)
+    with installation.replay(file, "--customers=8", "--agents=3", "--limit=0") as replay:
+        installation.wait_for_messages(chance.randint(15, 50), replay=replay)
+        assert server.stop(signal.SIGTERM) == 0
+        server.start().wait_ready()
+        assert_clean(replay.proof(seconds=240), conversations=15)
     assert "Traceback" not in server.output()
 
 
@@ -106,13 +106,14 @@ def test_f01_f05_f08_a_role_killed_in_mid_conversation_loses_nothing(
 ) -> None:
     file = write_conversations(tmp_path / "turns.csv", how_many=30, turns=6, seed=SEED)
     before = installation.messages()
-    replay = installation.replay(file, "--customers=10", "--agents=5", "--limit=0")
-    installation.wait_for_messages(before + chance.randint(20, 80), replay=replay)
-    installation[role].kill()
-    # Work goes on (or waits) without it, before somebody starts it again.
-    installation.wait_for_messages(before + 90, replay=replay) if role == "web1" else None
-    installation[role].start()
-    assert_clean(replay.proof(seconds=400), conversations=30)
+    with installation.replay(file, "--customers=10", "--agents=5", "--limit=0") as replay:
+        installation.wait_for_messages(before + chance.randint(20, 80), replay=replay)
+        installation[role].kill()
+        if role == "web1":
+            # Everybody goes on at the other door, before somebody starts this one again.
+            installation.wait_for_messages(before + 90, replay=replay)
+        installation[role].start()
+        assert_clean(replay.proof(seconds=400), conversations=30)
     assert all(process.is_running for process in installation.processes)
     installation.assert_routing_in_order()
 

@@ -40,7 +40,7 @@ class QueueViewSet(ReadOnlyModelViewSet):
     @action(detail=False)
     def targets(self, request: Request) -> Response:
         """Every queue that a conversation can be passed on to, those of other departments too: only their names."""
-        page = self.paginate_queryset(selectors.queues_to_pass_on_to())
+        page = self.paginate_queryset(self.filter_queryset(selectors.queues_to_pass_on_to()))
         return self.get_paginated_response(TargetSerializer(page, many=True).data)
 
 

@@ -98,6 +98,7 @@ class UserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     queryset = User.objects.none()
     permission_classes = [IsAgent]
     filterset_class = UserFilter
+    lookup_value_regex = "[0-9]{1,18}"
     ordering = ("name", "id")
 
     def get_queryset(self) -> QuerySet[User]:
@@ -125,6 +126,7 @@ class TeamViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     queryset = Team.objects.none()
     permission_classes = [IsAgent]
     serializer_class = TeamSerializer
+    lookup_value_regex = "[0-9]{1,18}"
     ordering = ("name", "id")
 
     def get_queryset(self) -> QuerySet[Team]:
@@ -138,6 +140,7 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericV
     serializer_class = CustomerSerializer
     permission_classes: list[Any] = [IsSupervisor | (IsAgent & ReadOnly)]
     filter_backends = [SearchFilter]
+    lookup_value_regex = "[0-9]{1,18}"
 
     def get_queryset(self) -> QuerySet[Customer]:
         return selectors.with_contacts(selectors.customers_visible_to(user_of(self.request)))

@@ -28,7 +28,7 @@ from eml.replay.rest import TOO_MANY, NoAnswer
 
 MOST_FAULTS_SHOWN = 20
 # After the last customer left: the server's follow-up work, and the agents' last frames (seconds).
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 60.0
 
 
 class Command(BaseCommand):
@@ -175,7 +175,7 @@ class _Play:
         try:
             await customer.live(pace, turns_of=self._turns_of)
         except (TimeoutError, NoAnswer) as error:
-            self._journal.trouble(f"conversation {customer.conversation}: {error}")
+            self._journal.trouble(f"conversation {customer.conversation}: {error or 'nothing moves'}")
 
     _has_warned = False
 
@@ -187,7 +187,7 @@ class _Play:
             )
 
     async def _settle(self) -> None:
-        """The server frees agents after the close, and they read the last lines; as long as it promises at most."""
+        """The server frees agents after the close; those who lost their line come back and read the last lines."""
         still_open = list(self._journal.customers)
         until = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < until:
@@ -199,8 +199,8 @@ class _Play:
         return proofs.loads_left(self._stage.agent_ids) or proofs.left_behind(conversations)
 
     def _unread(self) -> bool:
-        """Whether an agent still has to see what the customer saw."""
-        return any(
+        """Whether an agent still has to see what the customer saw, or to hear what became of his words."""
+        return bool(self._journal.unanswered) or any(
             max((seen.last for seen in self._journal.agents[pk].values()), default=0) < seen_by_customer.last
             for pk, seen_by_customer in self._journal.customers.items()
         )

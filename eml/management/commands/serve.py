@@ -20,3 +20,4 @@ class Command(BaseCommand):
         server.build(
             endpoint, ready=lambda: self.stdout.write(f"Serving on {settings.HOST}:{settings.PORT}.")
         ).run()
+        server.end_process()

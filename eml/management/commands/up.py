@@ -36,6 +36,7 @@ class Command(BaseCommand):
             self._prepare_database()
             self._prepare_celery()
             self._run()
+        server.end_process()
 
     def _prepare_database(self) -> None:
         try:
