@@ -23,6 +23,9 @@ TRUSTED_PROXIES = env.number("EML_TRUSTED_PROXIES", 0, most=10)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
+# Webhooks and gateways of the kind "http" call addresses that people type in: only the internet, but for these hosts.
+OUTGOING_HOSTS = frozenset(host.lower() for host in env.words("EML_OUTGOING_HOSTS"))
+
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS

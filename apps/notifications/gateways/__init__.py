@@ -6,14 +6,17 @@ The row `models.Gateway` says which one is set up and how; `KINDS` says which cl
 from __future__ import annotations
 
 from .contract import KINDS, Arrival, GatewayKind, Notice, Outcome, Outgoing, Request, register
+from .errors import CallMalformed, SignatureWrong
 
 __all__ = [
     "KINDS",
     "Arrival",
+    "CallMalformed",
     "GatewayKind",
     "Notice",
     "Outcome",
     "Outgoing",
     "Request",
+    "SignatureWrong",
     "register",
 ]
