@@ -58,3 +58,17 @@ class TemplateStale(Conflict):
 
 class VersionNotFound(NotFound):
     detail = _("There is no such version.")
+
+
+class ReminderInvalid(Invalid):
+    code = "reminder_invalid"
+    detail = _("This reminder cannot be set up.")
+
+
+class AppointmentNotFound(NotFound):
+    detail = _("There is no such appointment.")
+
+
+class AppointmentCancelled(Conflict):
+    code = "appointment_cancelled"
+    detail = _("This appointment is cancelled.")

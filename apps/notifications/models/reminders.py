@@ -82,7 +82,7 @@ class Reminder(models.Model):
         verbose_name=_("appointment"),
     )
     team = models.ForeignKey(
-        Team, models.PROTECT, null=True, related_name="reminders", verbose_name=_("team")
+        Team, models.PROTECT, null=True, blank=True, related_name="reminders", verbose_name=_("team")
     )
     note = models.CharField(_("note"), max_length=500, blank=True, help_text=_("The text's {reminder.note}."))
     # The first occurrence by the wall clock of `zone` (empty: the recipient's own). Empty when relative.
@@ -101,6 +101,8 @@ class Reminder(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=ReminderState, default=ReminderState.ACTIVE, editable=False
     )
+    # Raised when it is moved or planned anew, so that a slot that was called off may come again.
+    round = models.PositiveIntegerField(default=0, editable=False)
     # The occurrence whose deliveries exist now: its wall time ("2026-10-25T02:30") and its moment.
     next_slot = models.CharField(max_length=25, blank=True, editable=False)
     next_at = models.DateTimeField(_("next"), null=True, editable=False)

@@ -13,7 +13,7 @@ from apps.users.models import Customer, User
 
 from .. import wake
 from ..choices import DeliveryState, Priority, Reason
-from ..models import Delivery
+from ..models import Delivery, TemplateVersion
 
 INSERTED_AT_ONCE = 500
 
@@ -73,3 +73,16 @@ def cancel(*, cause: str, reason: Reason, occurrence: str | None = None) -> int:
     if occurrence is not None:
         waiting = waiting.filter(occurrence=occurrence)
     return waiting.update(state=DeliveryState.CANCELLED, reason=reason)
+
+
+def use_version(template_id: int, *, number: int) -> int:
+    """What waits with an older text of this template gets the one of version `number`."""
+    version = TemplateVersion.objects.filter(template=template_id, number=number).first()
+    if version is None:
+        return 0
+    older = Delivery.objects.filter(
+        state=DeliveryState.DUE,
+        template_version__template=template_id,
+        template_version__number__lt=number,
+    )
+    return older.update(template_version=version)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from apps.core import events
 from apps.core.events import Actor
@@ -53,6 +54,12 @@ def restore(template: Template, *, number: int, by: Actor, now: datetime) -> Tem
 def current(template: Template) -> TemplateVersion | None:
     """The version in force; what is written from now on names it."""
     return TemplateVersion.objects.filter(template=template, number=template.version).first()
+
+
+def current_of(template_ids: Collection[int]) -> dict[int, int]:
+    """The ids of the versions in force, by template."""
+    in_force = TemplateVersion.objects.filter(template__in=template_ids, number=F("template__version"))
+    return dict(in_force.values_list("template_id", "id"))
 
 
 def _save(

@@ -1,0 +1,18 @@
+"""Background doors of notifications."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from apps.routing.services import clock
+
+from .services import reminders
+
+
+@shared_task(name="notifications.advance")
+def advance() -> int:
+    """The one tick of all reminders; safe to run twice and at once."""
+    done = 0
+    while count := reminders.advance(now=clock.now()):
+        done += count
+    return done
