@@ -110,6 +110,8 @@ def test_gaps_are_measured_while_two_wait_and_breaks_are_none() -> None:
 
 def test_agents_are_there_from_first_to_last_call_but_for_breaks() -> None:
     calls = [call(100, service=50), call(160, service=10, queue="NE"), call(2_000, service=40)]
+    assert plan.shifts(calls)[0].hours == ((100, 2_040),), "nobody waited, so he may have been idle"
+    calls.append(call(900, 15, service=None))
     assert plan.shifts(calls) == [Shift("A01", frozenset({"PS", "NE"}), ((100, 170), (2_000, 2_040)))]
     assert plan.shifts(calls)[0].seconds == 110
 

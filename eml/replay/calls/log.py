@@ -16,8 +16,9 @@ TIMES = ("vru_exit", "q_start", "q_exit", "ser_start", "ser_exit")
 COLUMNS = ("date", "priority", "type", *TIMES, "outcome", "agent")
 ANSWERED, HUNG_UP = "AGENT", "HANG"
 CREDITED = "2"
-# An agent who takes nothing for longer than this while people wait is on a break.
+# An agent who takes nothing for longer than this while somebody waits for so long is on a break.
 LONGEST_GAP_SECONDS = 600
+WAITS_IN_VAIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)

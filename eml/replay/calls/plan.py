@@ -83,19 +83,21 @@ def _services_by_queue(calls: Iterable[Call]) -> Mapping[str, Sequence[int]]:
 def shifts(calls: Iterable[Call]) -> list[Shift]:
     """An agent is there from his first call to his last, but for breaks; he serves what he served that day."""
     calls = list(calls)
+    in_vain = [call.at for call in calls if call.wait >= log.WAITS_IN_VAIN_SECONDS]
     served = defaultdict(set)
     for call in calls:
         served[call.agent].add(call.queue)
     return [
-        Shift(agent, frozenset(served[agent]), tuple(_hours(spans)))
+        Shift(agent, frozenset(served[agent]), tuple(_hours(spans, in_vain)))
         for agent, spans in log.services_of(calls).items()
     ]
 
 
-def _hours(spans: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+def _hours(spans: list[tuple[int, int]], in_vain: list[int]) -> Iterable[tuple[int, int]]:
+    """`in_vain`: when somebody came who then waited. Whoever was there and free would have taken him."""
     begin, end = spans[0]
     for start, stop in spans[1:]:
-        if start - end > log.LONGEST_GAP_SECONDS:
+        if start - end > log.LONGEST_GAP_SECONDS and any(end < at < start for at in in_vain):
             yield begin, end
             begin = start
         end = max(end, stop)
