@@ -22,9 +22,13 @@ class Entry:
     title: str | Promise
     icon: str
     model: str = ""
+    # Another page than the model's list, by its name.
+    route: str = ""
 
     @property
     def page(self) -> str:
+        if self.route:
+            return self.route
         return f"admin:{self.model.replace('.', '_')}_changelist" if self.model else "admin:index"
 
     @property
@@ -41,6 +45,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
             Entry(_("Agents"), "headset_mic", "routing.agent"),
             Entry(_("Waiting line"), "hourglass_top", "routing.item"),
             Entry(_("Callbacks"), "phone_callback", "routing.callback"),
+            Entry(_("Who would get it?"), "conversion_path", "routing.queue", "admin:routing_queue_try"),
             Entry(_("Customers"), "person", "users.customer"),
         ],
     ),

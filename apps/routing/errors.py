@@ -105,3 +105,13 @@ class PolicyInvalid(Invalid):
     """`fields[""]` would say nothing about a policy that is wrong as a whole: the detail holds all sentences."""
 
     code = "policy_invalid"
+
+
+class NoSuchLevel(Invalid):
+    code = "no_such_level"
+    detail = _("This queue has no priority level called “%(name)s”.")
+
+
+class NoSuchSkill(Invalid):
+    code = "no_such_skill"
+    detail = _("There is no skill called “%(name)s”.")

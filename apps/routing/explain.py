@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Any
 
-from apps.routing.policy import Agent, Decision, Item, Queue, Step, consider, effective_queue
+from apps.routing.policy import Agent, Decision, Item, Queue, Step, consider, decide, effective_queue
 
 Clock = Callable[[int], int | str]  # how a time is written; `int` leaves it the number it is
 Params = Mapping[str, Any]
@@ -116,6 +116,33 @@ def explain(
     for done in earlier:
         explainer.give_away(done)
     return explainer.explain(decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Whom one item would go to (None: nobody may take it now), and the reason of everybody else."""
+
+    decision: Decision | None
+    others: tuple[Reason, ...]
+
+
+def ranking(now: int, queue: Queue, item: Item, agents: Collection[Agent]) -> Ranking:
+    """Decide about one item alone, and say the reason of every candidate, from nearly chosen to far from it."""
+    decided = decide(now, {queue.id: queue}, [item], agents)
+    decision = decided[0] if decided else None
+    queue = effective_queue(queue, agents)
+    chosen = next((agent for agent in agents if decision and agent.id == decision.agent), None)
+    reasons = []
+    for agent in agents:
+        if agent is chosen:
+            continue
+        obstacle = _obstacle(now, queue, item, agent, agent.free)
+        if obstacle is None:
+            assert chosen is not None, "whoever has no obstacle would have been chosen"
+            assert decision is not None
+            obstacle = _comparison(now, queue, item, agent, chosen, decision)
+        reasons.append(obstacle)
+    return Ranking(decision, tuple(sorted(reasons, key=_nearness)))
 
 
 def _nearness(reason: Reason) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Now
 from apps.users.choices import Role
 from apps.users.models import User
 
-from . import presence_policy
+from . import presence_policy, working_time
 from .choices import Chosen, ItemState, OfferState, State
 from .models import (
     Agent,
@@ -29,6 +29,7 @@ from .models import (
     Skill,
 )
 from .policy_starts import Crew
+from .working_time import Interval, WorkingTime
 
 # Whoever is further behind learns his place when his page asks again.
 NEXT_TOLD = 20
@@ -214,6 +215,32 @@ def presence_of(agent: Any) -> Presence:
     interval = next(iter(agent.current), None)
     since = interval.started_at if interval and interval.state == state else agent.present_until
     return Presence(state, reason, since)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AgentDay:
+    """What an agent did from midnight to midnight of somebody's zone, or until now."""
+
+    date: date
+    intervals: list[Interval]
+    time: WorkingTime
+
+
+def day_of(agent_id: int | None, *, day: date, zone: tzinfo, now: datetime) -> AgentDay:
+    """Two queries, however long he has been here. Nothing is known of the future, and of whoever is no agent."""
+    start, end = working_time.midnights(day, zone)
+    end = min(end, now)
+    rows = PresenceInterval.objects.filter(agent=agent_id).order_by("started_at")
+    # Intervals meet without a gap: of those that began earlier only the last one can reach into the day.
+    before = rows.filter(started_at__lte=start).values_list("started_at", flat=True).last() or start
+    seen = rows.filter(started_at__gte=before, started_at__lt=end)
+    fields = seen.values_list("state", "reason", "started_at", "ended_at")
+    intervals = [
+        Interval(state, reason, max(since, start), min(until or end, end))
+        for state, reason, since, until in fields
+        if (until or end) > start
+    ]
+    return AgentDay(day, intervals, working_time.total(intervals, start=start, end=end))
 
 
 def with_work(agents: QuerySet[Agent]) -> QuerySet[Agent]:

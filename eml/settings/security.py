@@ -174,7 +174,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"SenderEnum": "apps.messaging.choices.Sender"},
+    "ENUM_NAME_OVERRIDES": {
+        "SenderEnum": "apps.messaging.choices.Sender",
+        "AgentStateEnum": "apps.routing.choices.State",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "apps.core.api.schema.add_errors",

@@ -162,11 +162,13 @@ API_ROWS = {
     "canned-reply-list": api(GET=AGENTS),
     "queue-list": api(GET=AGENTS),
     "queue-targets": api(GET=AGENTS),
+    "queue-try-it": api(POST=LEADERS),
     "queue-detail": api(GET=AGENTS),
     "not-ready-reason-list": api(GET=AGENTS),
     "not-ready-reason-detail": api(ALL, GET=AGENTS),
     "agent-list": api(GET=LEADERS),
     "agent-detail": api(GET=LEADERS, PATCH=LEADERS),
+    "agent-day": api(GET=LEADERS),
     "agent-not-ready": api(POST=LEADERS),
     "agent-sign-out": api(POST=LEADERS),
     # Offers are for whoever is rung; supervisors see the line in the admin.
@@ -175,6 +177,7 @@ API_ROWS = {
     "offer-accept": api(MINE, POST="-   -   200 200 404 404 -"),
     "offer-decline": api(MINE, POST="-   -   200 200 404 404 -"),
     "presence": api(GET=AGENTS, PUT=AGENTS),
+    "presence-day": api(GET=AGENTS),
     # Whoever never signed in as an agent has no presence to renew.
     "presence-heartbeat": api(POST="-   -   204 204 409 409 -"),
     "chat-start": chat(ALL, POST="201", other="405"),
@@ -287,6 +290,8 @@ ACCOUNT_ROWS = {
 ADMIN_ROWS = {
     #                                 AN  VA  AX  AY  SX  AD  DX
     "admin-overview": page(GET="403 403 403 403 200 200 403", other="405"),
+    "admin:routing_queue_try": admin(GET=LEADERS, other="-   -   -   -   405 405 -"),
+    "admin:routing_agent_day": admin(Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"),
     "admin:index": admin(GET=LEADERS, other=LEADERS),
     "admin:search": admin(GET=LEADERS, other=LEADERS),
     "admin:app_list": admin(GET=LEADERS, other=LEADERS),

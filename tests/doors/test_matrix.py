@@ -31,6 +31,7 @@ OBJECTS = {
         "console:notice": "notice", "console:": "conversation",
     },
     "user_id": {"": "user"},
+    "agent": {"": "agent"},
     "contact_id": {"": "contact"},
     "attachment": {"": "attachment"},
     "inbox": {"": "inbox"},

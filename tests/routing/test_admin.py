@@ -318,12 +318,12 @@ def test_versions_say_who_changed_what(queue, as_boss, boss):
     policies.save(queue, draft=PolicyDraft(settings={"w_fit": 10}), by=SYSTEM)
     change(as_boss, Queue.objects.get(), w_fit=15)
     text = page(as_boss, f"{QUEUES}{queue.pk}/change/")
-    assert "weight of fit: 10 → 15" in text
+    assert "Weight of fit: 10 → 15" in text
     assert boss.name in text
     newest = PolicyVersion.objects.latest("number")
-    assert "weight of fit: 10 → 15" in page(as_boss, VERSIONS)
+    assert "Weight of fit: 10 → 15" in page(as_boss, VERSIONS)
     shown = page(as_boss, f"{VERSIONS}{newest.pk}/change/")
-    assert "weight of fit: 10 → 15" in shown
+    assert "Weight of fit: 10 → 15" in shown
     assert boss.name in shown
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -23,6 +24,7 @@ from .. import selectors
 from ..choices import State
 from ..models import Agent, AgentSkill, NotReadyReason
 from ..services import bell, clock, supervision
+from . import days
 from .base import TellsWhy, ago, ask, do_each
 
 # How each state is coloured; grey where nothing is named.
@@ -64,6 +66,16 @@ class AgentAdmin(TellsWhy, ModelAdmin):
     ordering = ["chosen", "user__name"]
     actions = ["set_not_ready", "sign_out"]
     inlines = [SkillInline]
+    change_form_outer_before_template = "admin/routing/agent/before.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("<int:agent>/day/", self.admin_site.admin_view(self.day), name="routing_agent_day")
+        return [own, *super().get_urls()]
+
+    def day(self, request: HttpRequest, agent: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return days.page(request, agent)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         visible = selectors.agents_visible_to(user_of(request)).filter(user__is_active=True)

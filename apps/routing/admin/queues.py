@@ -8,10 +8,11 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import RelatedOnlyFieldListFilter
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +25,7 @@ from .. import openings, policy_drafts, policy_starts, selectors, waits
 from ..models import InboxRoute, PriorityLevel, Queue, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from ..services import clock, policies
+from . import trial
 from .base import TellsWhy, ago
 from .hours import in_words
 from .versions import versions_table
@@ -239,6 +241,15 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
             # Passing on to another department is what it is for.
             kwargs["queryset"] = selectors.queues_to_pass_on_to()
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("try/", self.admin_site.admin_view(self.try_it), name="routing_queue_try")
+        return [own, *super().get_urls()]
+
+    def try_it(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return trial.page(request)
 
     def get_fieldsets(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         past = [(_("What changed"), {"fields": ["versions"]})] if obj else []

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -96,7 +97,7 @@ def _row(version: PolicyVersion) -> Iterable[SafeString | str]:
 
 def _labels() -> dict[str, str]:
     """The words for settings on the page of a queue."""
-    return {field.name: str(field.verbose_name) for field in Queue._meta.fields}
+    return {field.name: capfirst(str(field.verbose_name)) for field in Queue._meta.fields}
 
 
 def _shown(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -19,6 +20,7 @@ from apps.users.permissions import IsAgent, IsSupervisor, user_of
 from .. import errors, selectors
 from ..models import Agent
 from ..services import agents, clock, supervision
+from .days import DATE, DaySerializer, date_of
 from .serializers import AgentChange, PauseInput, PresenceInput, PresenceSerializer
 
 
@@ -46,6 +48,16 @@ class PresenceView(APIView):
         return self.answer(request)
 
 
+class OwnDayView(APIView):
+    permission_classes = [IsAgent]
+
+    @extend_schema(operation_id="presence_day", parameters=[DATE], responses=DaySerializer)
+    def get(self, request: Request) -> Response:
+        """Your own day: how long you were in which state."""
+        own = Agent.objects.filter(user=user_of(request)).values_list("pk", flat=True).first()
+        return day_answer(request, own)
+
+
 class HeartbeatView(APIView):
     permission_classes = [IsAgent]
 
@@ -66,6 +78,7 @@ class AgentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
     queryset = Agent.objects.none()
     permission_classes = [IsSupervisor]
     serializer_class = PresenceSerializer
+    query_parameters: tuple[str, ...] = ()
     lookup_field = "user_id"
     lookup_value_regex = "[0-9]{1,18}"
     ordering = ("id",)
@@ -103,3 +116,17 @@ class AgentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         """Sign an agent out at once: sessions and tokens end, and his work waits again at its old place."""
         supervision.sign_out(self.get_object(), by=user_of(request), now=clock.now())
         return self.answer()
+
+    @extend_schema(parameters=[DATE], responses=DaySerializer)
+    @action(detail=True, query_parameters=(DATE.name,))
+    def day(self, request: Request, user_id: str) -> Response:
+        """An agent's day: how long he was in which state, exact to the second, in your time zone."""
+        return day_answer(request, self.get_object().pk)
+
+
+def day_answer(request: Request, agent_id: int | None) -> Response:
+    zone = ZoneInfo(user_of(request).time_zone)
+    now = clock.now()
+    asked = date_of(request) or now.astimezone(zone).date()
+    shown = selectors.day_of(agent_id, day=asked, zone=zone, now=now)
+    return Response(DaySerializer(shown, context={"zone": zone}).data)

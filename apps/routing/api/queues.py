@@ -10,12 +10,13 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from apps.users.permissions import IsAgent, user_of
+from apps.users.permissions import IsAgent, IsSupervisor, user_of
 
 from .. import selectors, waits
 from ..models import NotReadyReason, Queue
-from ..services import clock
+from ..services import clock, trial
 from .serializers import NotReadyReasonSerializer, QueueDetailSerializer, QueueSerializer, TargetSerializer
+from .trial import TrialInput, TrialSerializer
 
 
 class QueueViewSet(ReadOnlyModelViewSet):
@@ -42,6 +43,16 @@ class QueueViewSet(ReadOnlyModelViewSet):
         """Every queue that a conversation can be passed on to, those of other departments too: only their names."""
         page = self.paginate_queryset(self.filter_queryset(selectors.queues_to_pass_on_to()))
         return self.get_paginated_response(TargetSerializer(page, many=True).data)
+
+    @extend_schema(request=TrialInput, responses=TrialSerializer)
+    @action(detail=True, methods=["post"], url_path="try", permission_classes=[IsSupervisor])
+    def try_it(self, request: Request, pk: str) -> Response:
+        """Who would get a contact now, and why not the others. Nothing is changed, nobody is rung."""
+        queue = self.get_object()
+        given = TrialInput(data=request.data, context={"by": user_of(request)})
+        given.is_valid(raise_exception=True)
+        wish = trial.Wish(queue=queue, **given.wish())
+        return Response(TrialSerializer(trial.run(wish, now=clock.now())).data)
 
 
 class NotReadyReasonViewSet(ReadOnlyModelViewSet):

@@ -17,6 +17,7 @@ urlpatterns = [
     path("chat/wait/", chat.WaitView.as_view(), name="chat-wait"),
     path("chat/callback/", chat.CallbackView.as_view(), name="chat-callback"),
     path("presence/", presence.PresenceView.as_view(), name="presence"),
+    path("presence/day/", presence.OwnDayView.as_view(), name="presence-day"),
     path("presence/heartbeat/", presence.HeartbeatView.as_view(), name="presence-heartbeat"),
     path("conversations/<int:pk>/decisions/", work.DecisionsView.as_view(), name="conversation-decisions"),
     path("conversations/<int:pk>/transfer/", work.TransferView.as_view(), name="conversation-transfer"),

@@ -51,7 +51,7 @@ def enqueue(conversation_id: int, *, now: datetime) -> Item | None:
 
 
 def _create(conversation: Conversation, queue: Queue) -> Item:
-    level = _level_of(conversation.customer, queue)
+    level = level_of(conversation.customer, queue)
     credit = level.credit if level else 0
     return Item.objects.create(
         conversation=conversation,
@@ -59,21 +59,22 @@ def _create(conversation: Conversation, queue: Queue) -> Item:
         at=conversation.opened_at,
         credit=credit,
         line_key=line_key(queue, at=conversation.opened_at, credit=credit),
-        last_agent=_agent_he_knows(conversation),
+        last_agent=agent_known_to(conversation.customer),
     )
 
 
-def _level_of(customer: Customer, queue: Queue) -> PriorityLevel | None:
+def level_of(customer: Customer, queue: Queue) -> PriorityLevel | None:
+    """The head start his attributes give him in this queue."""
     name = customer.attributes.get(PRIORITY)
     return queue.levels.filter(name=name).first() if isinstance(name, str) else None
 
 
-def _agent_he_knows(conversation: Conversation) -> Agent | None:
+def agent_known_to(customer: Customer) -> Agent | None:
     """The customer's own agent, if he has one; else who answered him last time."""
-    own = conversation.customer.attributes.get(PREFERRED_AGENT)
+    own = customer.attributes.get(PREFERRED_AGENT)
     if isinstance(own, str) and (agent := Agent.objects.filter(user__email__iexact=own.strip()).first()):
         return agent
-    before = Item.objects.filter(conversation__customer=conversation.customer_id, last_agent__isnull=False)
+    before = Item.objects.filter(conversation__customer=customer, last_agent__isnull=False)
     last = before.select_related("last_agent").order_by("-conversation_id").first()
     return last.last_agent if last else None
 

@@ -76,7 +76,7 @@ def commit(picks: Sequence[Pick], *, now: datetime) -> tuple[set[int], dict[int,
 
 
 def _as_row(pick: Pick, *, now: datetime) -> Decision:
-    told = pick.why.as_json(_time_of_day)
+    told = pick.why.as_json(time_of_day)
     return Decision(
         item_id=told["item"],
         agent_id=told["agent"],
@@ -90,7 +90,7 @@ def _as_row(pick: Pick, *, now: datetime) -> Decision:
     )
 
 
-def _time_of_day(seconds: int) -> str:
+def time_of_day(seconds: int) -> str:
     """In the time zone of the installation, since nobody knows yet who will read it."""
     return datetime.fromtimestamp(seconds, tz=timezone.get_default_timezone()).strftime("%H:%M:%S")
 
