@@ -69,6 +69,10 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         _("Notifications"),
         [
             Entry(_("Automations"), "bolt", "notifications.automation"),
+            Entry(_("Templates"), "article", "notifications.template"),
+            Entry(_("Purposes and rules"), "rule", "notifications.purpose"),
+            Entry(_("Customers' wishes"), "fact_check", "notifications.preference"),
+            Entry(_("Stopped addresses"), "block", "notifications.suppression"),
         ],
     ),
     (

@@ -20,12 +20,15 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 from unfold.contrib.filters.admin import RangeDateTimeFilter as UnfoldRangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxesWidget
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelect2Widget as SearchSelectWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
+from unfold.widgets import UnfoldAdminTextareaWidget as TextareaWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextWidget
 
 __all__ = [
+    "CheckboxesWidget",
     "DropdownFilter",
     "HistoryAdmin",
     "InfinitePaginator",
@@ -40,6 +43,7 @@ __all__ = [
     "TabularInline",
     "TextFilter",
     "TextWidget",
+    "TextareaWidget",
     "action",
     "display",
     "panels",

@@ -25,6 +25,7 @@ class NotificationsConfig(AppConfig):
         "outboxmessage": ("view",),
         "webhooksubscription": (),
         "templateversion": ("view",),
+        "sendingrule": ("view", "add", "change", "delete"),
         "campaignrecipient": ("view",),
     }
 

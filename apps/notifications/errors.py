@@ -72,3 +72,8 @@ class AppointmentNotFound(NotFound):
 class AppointmentCancelled(Conflict):
     code = "appointment_cancelled"
     detail = _("This appointment is cancelled.")
+
+
+class TestNotPossible(Invalid):
+    code = "test_not_possible"
+    detail = _("A test goes to yourself by e-mail or in the console; you have no number for SMS.")

@@ -75,9 +75,9 @@ TEMPLATES: dict[str, tuple[str, str, dict[str, dict[str, dict[str, str]]]]] = {
         {
             "email": {
                 "en": {
-                    "subject": "{appointment.title} on {appointment.starts_at:date} at {appointment.starts_at:time}",
-                    "body": "Hello {customer.first_name},\n\nthis is a reminder of {appointment.title} on "
-                    "{appointment.starts_at:weekday}, {appointment.starts_at:date}, at {appointment.starts_at:time}."
+                    "subject": "{appointment.title} on {appointment.starts_at:date}, {appointment.starts_at:time}",
+                    "body": "Hello {customer.first_name},\n\nthis is a reminder of {appointment.title} at "
+                    "{appointment.starts_at:time} on {appointment.starts_at:weekday}, {appointment.starts_at:date}."
                     "\n\n{reminder.note|}\n\nWe look forward to seeing you.",
                 },
                 "de": {
@@ -90,8 +90,8 @@ TEMPLATES: dict[str, tuple[str, str, dict[str, dict[str, dict[str, str]]]]] = {
             },
             "sms": {
                 "en": {
-                    "body": "Reminder: {appointment.title} on {appointment.starts_at:day} at "
-                    "{appointment.starts_at:time}. Reply STOP to end SMS."
+                    "body": "Reminder: {appointment.title} at {appointment.starts_at:time} on "
+                    "{appointment.starts_at:day}. Reply STOP to end SMS."
                 },
                 "de": {
                     "body": "Erinnerung: {appointment.title|Ihr Termin} am {appointment.starts_at:day} um "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery
 
 from apps.users.models import Customer, User
 
 from .choices import Reason, Way
-from .models import Notice, Preference, Purpose, Suppression
+from .errors import VersionNotFound
+from .models import Notice, Preference, Purpose, Suppression, Template, TemplateVersion
 from .services.preferences import CONTACT_KINDS, wants
 
 NOTICES_SHOWN = 30
@@ -59,3 +60,33 @@ def notices_of(user: User) -> QuerySet[Notice]:
 
 def unread_notices(user: User) -> int:
     return Notice.objects.filter(user=user, read_at=None).count()
+
+
+# Templates
+
+# On the page of a template; the list of versions has the rest.
+MOST_VERSIONS_SHOWN = 5
+
+
+def with_current_texts(rows: QuerySet[Template]) -> QuerySet[Template]:
+    """Each with its version in force as the only one of `current`."""
+    newest = TemplateVersion.objects.filter(number=F("template__version"))
+    return rows.prefetch_related(Prefetch("versions", newest, to_attr="current"))
+
+
+def versions_of(template: Template) -> QuerySet[TemplateVersion]:
+    """Newest first, each with the texts of the one before as `texts_before`."""
+    before = TemplateVersion.objects.filter(template=OuterRef("template"), number__lt=OuterRef("number"))
+    return (
+        TemplateVersion.objects.filter(template=template)
+        .select_related("by", "template")
+        .annotate(texts_before=Subquery(before.order_by("-number").values("texts")[:1]))
+        .order_by("-number")
+    )
+
+
+def get_version(pk: int) -> TemplateVersion:
+    version = TemplateVersion.objects.select_related("template").filter(pk=pk).first()
+    if version is None:
+        raise VersionNotFound
+    return version

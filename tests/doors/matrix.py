@@ -303,6 +303,15 @@ ADMIN_ROWS = {
     "admin:logout": admin(GET="302 302 302 302 405 405 302", POST="302", other="302 302 302 302 405 405 302"),
     "admin:password_change": admin(GET="-   -   -   -   302 302 -", other="-   -   -   -   302 302 -"),
     "admin:password_change_done": admin(GET=LEADERS),
+    "admin:notifications_template_preview": admin(
+        POST="-   -   -   -   200 200 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_template_test": admin(
+        POST="-   -   -   -   200 200 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_templateversion_restore": admin(
+        POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
     "/admin/%(url)s": admin(GET="-   -   -   -   404 404 -", other="-   -   -   -   404 404 -"),
 }
 
@@ -337,6 +346,11 @@ MODELS = {
     "messaging_cannedreply": Model("canned", TIDY, TIDY, has_history=True),
     "messaging_disposition": Model("disposition", SET_UP, SET_UP, ALL),
     "messaging_tag": Model("tag", TIDY, TIDY, ALL),
+    "notifications_template": Model("template", SET_UP, SET_UP, ALL),
+    "notifications_templateversion": Model("template_version", READ, READ, ALL),
+    "notifications_purpose": Model("purpose", SET_UP, SET_UP, ALL, has_history=True),
+    "notifications_preference": Model("preference", "view add", "view add"),
+    "notifications_suppression": Model("suppression", "view add delete", "view add delete", ALL),
     "notifications_automation": Model("automation", SET_UP, TIDY, ALL, has_history=True),
     "routing_agent": Model("agent", SET_UP, SET_UP),
     "routing_calendar": Model("calendar", TIDY, TIDY, ALL, has_history=True),

@@ -33,6 +33,10 @@ def _file(keys: Keys) -> Payload:
     return as_form(file=SimpleUploadedFile("words.txt", b"some words"))
 
 
+def _text() -> Payload:
+    return as_form(way="in_app", language="en", subject="Hello")
+
+
 def _new_key() -> str:
     return str(uuid.uuid4())
 
@@ -62,6 +66,8 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("chat-attachments", "POST"): _file,
     ("chat-read", "POST"): lambda keys: as_json({"seq": 1}),
     ("chat-rating", "POST"): lambda keys: as_json({"rating": 5}),
+    ("admin:notifications_template_preview", "POST"): lambda keys: _text(),
+    ("admin:notifications_template_test", "POST"): lambda keys: _text(),
     ("console:presence", "POST"): lambda keys: as_form(choice="available"),
     ("console:messages", "POST"): lambda keys: as_form(body="Hello", client_msg_id=_new_key()),
     ("console:notes", "POST"): lambda keys: as_form(body="Note"),

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
 OBJECTS = {
     "pk": {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
+        "admin:notifications_templateversion_": "template_version",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
         "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",
         "console:notice": "notice", "console:": "conversation",

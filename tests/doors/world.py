@@ -20,7 +20,15 @@ from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
-from apps.notifications.models import Automation, Notice, Purpose, Template
+from apps.notifications.models import (
+    Automation,
+    Notice,
+    Preference,
+    Purpose,
+    Suppression,
+    Template,
+    TemplateVersion,
+)
 from apps.routing.models import Calendar, Callback, Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
@@ -162,6 +170,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
     type(agent).objects.filter(pk=agent.pk).update(present_until=now + LONG)
     _closed, closed_token = make_visitor(closed)
     conversations.close(closed.pk, by=agent.user, now=now)
+    purpose = make_purpose()
     notice = Notice.objects.create(user=agent.user, title=f"notice {mark}")
     event = Event.objects.filter(stream=conversation.stream).latest("id")
     keys = {
@@ -185,8 +194,11 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
         "decision": _decision(item, agent).pk,
-        "wishes": links.token(links.Wish(customer.pk, make_purpose().pk, Way.EMAIL)),
         "callback": _callback(queue).pk,
+        "wishes": links.token(links.Wish(customer.pk, purpose.pk, Way.EMAIL)),
+        "preference": Preference.objects.create(
+            customer=customer, purpose=purpose, way=Way.EMAIL, is_wanted=True, source="staff"
+        ).pk,
         **_shared(agent),
     }
     for key, row in {
@@ -237,9 +249,13 @@ def _shared(agent: Any) -> dict[str, int]:
         fingerprint="x", defaults={"title": "ValueError", "first_seen_at": now, "last_seen_at": now}
     )
     purpose, _ = Purpose.objects.get_or_create(slug="service", defaults={"name": "Service"})
-    template, _ = Template.objects.get_or_create(
-        slug="any", defaults={"name": "Any text", "purpose": purpose}
+    template, is_new = Template.objects.get_or_create(
+        slug="any", defaults={"name": "Any text", "purpose": purpose, "version": 1}
     )
+    if is_new:
+        TemplateVersion.objects.create(template=template, number=1, texts={"sms": {"en": {"body": "x"}}})
+    said, _ = Purpose.objects.get_or_create(slug="any", defaults={"name": "Any purpose"})
+    stopped, _ = Suppression.objects.get_or_create(way="email", address="gone@example.com")
     automation, _ = Automation.objects.get_or_create(
         name="Any",
         defaults={
@@ -251,6 +267,11 @@ def _shared(agent: Any) -> dict[str, int]:
     calendar, _ = Calendar.objects.get_or_create(name="Office", defaults={"monday": "08:00-18:00"})
     return {
         "error": error.pk,
+        "template": template.pk,
+        "template_version": template.versions.latest("number").pk,
+        "purpose": said.pk,
+        "purpose_history": said.history.latest().pk,
+        "suppression": stopped.pk,
         "automation": automation.pk,
         "automation_history": automation.history.latest().pk,
         "calendar": calendar.pk,

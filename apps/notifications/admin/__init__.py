@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import automations
+from . import automations, people, purposes, templates
 
-__all__ = ["automations"]
+__all__ = ["automations", "people", "purposes", "templates"]

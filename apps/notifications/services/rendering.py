@@ -115,6 +115,16 @@ def _load(rows: Sequence[Delivery]) -> World:
     return world
 
 
+def render_text(row: Delivery, text: Mapping[str, str], *, language: str) -> Outgoing:
+    """One text for one row that need not be saved: how a preview is made."""
+    world = World({}, {})
+    wanted = placeholders.needs_of(set().union(*(replacer.names(part) for part in text.values())))
+    world.needs[0] = wanted
+    if wanted:
+        _load_subjects([row], world, wanted)
+    return filled(row, text, _facts(row, world, language))
+
+
 def _needs(texts: Mapping[str, Any]) -> set[str]:
     names: set[str] = set()
     for languages in texts.values():
