@@ -70,21 +70,26 @@ class Recorder(logging.Handler):
         while True:
             self._changed.wait()
             self._changed.clear()
-            close_old_connections()
             if not self.write():
                 time.sleep(PAUSE_AFTER_FAILURE_SECONDS)
                 self._changed.set()
 
-    def write(self) -> bool:
-        """Write down what was added up; what the database refuses waits for the next time."""
+    def _keep(self, found: Seen) -> None:
         from . import incidents
 
+        # A thread that lives for days meets connections that the database has closed.
+        if threading.current_thread() is self._thread:
+            close_old_connections()
+        incidents.keep(found)
+
+    def write(self) -> bool:
+        """Write down what was added up; what the database refuses waits for the next time."""
         with self._guard:
             taken, self._waiting = self._waiting, {}
         while taken:
             _, found = taken.popitem()
             try:
-                incidents.keep(found)
+                self._keep(found)
             except Exception as error:
                 logger.warning("errors are kept later (%s)", type(error).__name__)
                 with self._guard:

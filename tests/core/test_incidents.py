@@ -19,11 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def recorder(monkeypatch) -> Recorder:
-    """One whose thread never runs: tests write down themselves."""
-    made = Recorder()
-    monkeypatch.setattr(made, "_ensure_thread", lambda: None)
-    return made
+def recorder() -> Recorder:
+    """One whose thread never runs (see conftest): tests write down themselves."""
+    return Recorder()
 
 
 @pytest.fixture

@@ -129,6 +129,8 @@ def test_z01_every_address_has_a_row_and_every_row_an_address() -> None:
     assert named == {model.key for model in matrix.MODELS.values()}
 
 
+# Every address with every verb: it takes longer than any other test.
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("actor", list(Actor))
 def test_z01_every_door_for(actor: Actor, world: World, without_rendering: None) -> None:
     world.renew(actor)
