@@ -19,7 +19,7 @@ hypothesis_settings.load_profile("eml")
 
 @pytest.fixture(scope="session", autouse=True)
 def errors_are_not_kept() -> None:
-    """The thread that writes errors down would do so in whatever test runs at that moment; its own tests do its work."""
+    """The thread that writes errors down would do so in whatever test runs then; its own tests do its work."""
     Recorder._ensure_thread = lambda recorder: None  # type: ignore[method-assign]
 
 
