@@ -16,7 +16,7 @@ from apps.messaging.models import Attachment, CannedReply, Disposition, Message,
 from apps.messaging.services import conversations, notes
 from apps.routing.choices import Chosen, ItemState
 from apps.routing.models import Item, Offer
-from apps.routing.services import router, work
+from apps.routing.services import offers, router, work
 from apps.users.choices import ContactKind, Role
 from apps.users.models import ContactPoint, Customer
 from tests.console.conftest import events_of, open_desk, words_of
@@ -242,6 +242,21 @@ def test_earlier_conversations_are_listed(desk, queue, ana, talk) -> None:
     details = desk.get("details", again.conversation_id)
     assert [row.pk for row in details.context["details"].earlier] == [talk.pk]
     assert "Solved · Ana" in words_of(details)
+
+
+def test_earlier_decisions_are_shown_whole_too(desk, queue, ana) -> None:
+    item = put_in_line(queue, waited=40)
+    router.run(now=timezone.now())
+    first = ana.offers.get()
+    offers.decline(first.pk, by=ana.user, now=timezone.now())
+    ben = make_agent(queue.team, user=make_user(name="Ben Okafor", teams=[queue.team]))
+    router.run(now=timezone.now())
+    offers.accept(ben.offers.get().pk, by=ben.user, now=timezone.now())
+    shown = words_of(desk.get("details", item.conversation_id))
+    assert shown.count("The score, in seconds of waiting") == 2
+    assert "Declined · policy version 1" in shown
+    assert "Accepted · policy version 1" in shown
+    assert "declined " in shown, "Ana's reason in the decision for Ben"
 
 
 def test_the_decision_is_shown_with_its_terms_and_the_others(desk, queue, ana) -> None:

@@ -227,3 +227,18 @@ def test_policy_needs_neither_django_nor_a_clock():
         [sys.executable, "-S", "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("free", "taken"),
+    [(12, {"calls": 1}), (12, {"chats": 3}), (12, {"chats": 2, "mails": 2}), (8, {"chats": 2})],
+)
+def test_capacity_of_channels_is_told_in_units(free, taken):
+    """One call, or three chats, or six e-mails, or what fits beside each other; whoever has less room takes less."""
+    kinds = {"calls": 12, "chats": 4, "mails": 2}
+    queues = {n: queue(step(0, {"care": 1}), id=n, units=kinds[kind]) for n, kind in enumerate(taken, 1)}
+    waiting = [item(n * 10 + i, queue=n) for n, kind in enumerate(taken, 1) for i in range(taken[kind])]
+    overflowing = [item(100 + n, queue=n) for n in queues]
+    decided = decide(NOW, queues, [*waiting, *overflowing], [agent(1, free=free)])
+    assert len([one for one in decided if one.item < 100]) == sum(taken.values())
+    assert not [one for one in decided if one.item >= 100]

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from apps.routing import errors, explain, policy
 from apps.routing.choices import Chosen
-from apps.routing.models import Offer
+from apps.routing.models import Calendar, Offer
 from apps.routing.services import router, trial
 from apps.routing.services.trial import Wish
 from apps.users.choices import Role
@@ -127,6 +127,14 @@ def test_agent_the_customer_knows_has_his_bonus(queue, people):
     _ana, ben, *_ = people
     customer = make_customer([queue.team], attributes={"preferred_agent": ben.user.email})
     assert run(queue, customer=customer).winner.agent == ben
+
+
+def test_closed_queue_says_so(queue, people):
+    assert not run(queue).is_closed
+    queue.calendar = Calendar.objects.create(name="Never")
+    queue.save()
+    assert run(queue).is_closed
+    assert run(queue).winner
 
 
 def test_agents_of_other_teams_are_no_candidates(queue):

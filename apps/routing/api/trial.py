@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from apps.core.api.serializers import (
     LineField,
+    StrictBooleanField,
     StrictIntegerField,
     StrictRelatedField,
     StrictSerializer,
@@ -91,3 +92,4 @@ class TrialSerializer(StrictSerializer):
     step = StrictIntegerField(read_only=True, allow_null=True, help_text="Index of the step that let him in.")
     version = StrictIntegerField(read_only=True, help_text="Of the queue's policy.")
     waiting = StrictIntegerField(read_only=True, help_text="In line in this queue now.")
+    is_closed = StrictBooleanField(read_only=True, help_text="Nobody is rung before it opens.")

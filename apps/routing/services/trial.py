@@ -9,7 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from apps.users.models import Customer
 
-from .. import errors, explain, policy
+from .. import errors, explain, openings, policy
 from ..models import Agent, AgentSkill, Item, Queue, Skill
 from ..policy_drafts import Needs
 from . import agents, queueing, router, world
@@ -46,6 +46,8 @@ class Trial:
     version: int
     # In line in this queue now: they are served by their own scores, before or after.
     waiting: int
+    # Nobody is rung while it is closed; the ranking is that of the moment when it opens, should nothing change.
+    is_closed: bool
 
 
 def run(wish: Wish, *, now: datetime) -> Trial:
@@ -64,6 +66,7 @@ def run(wish: Wish, *, now: datetime) -> Trial:
         step=best.step if best else None,
         version=queue.version,
         waiting=Item.objects.in_line().filter(queue=wish.queue).count(),
+        is_closed=wish.queue.pk in openings.closed_queues(now=now),
     )
 
 
