@@ -109,11 +109,18 @@ def _item(request: HttpRequest, entry: Entry) -> dict | None:
     except NoReverseMatch:
         # One table taken out of the admin must not take every page of it down with it.
         return None
+    if request.path in _pages_of_their_own():
+        # It lies below the list of a model, which would be marked too.
+        item["active"] = item["link"] == request.path
     # A zero would only draw the eye.
     count = _WANTING.get(entry.model)
     if count and (number := count(request)):
         item["badge"] = number
     return item
+
+
+def _pages_of_their_own() -> set[str]:
+    return {reverse(entry.route) for _title, entries in MENU for entry in entries if entry.route}
 
 
 # What wants somebody's attention, by the table it lies in.

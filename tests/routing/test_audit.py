@@ -217,3 +217,22 @@ def test_watch_tells_the_log_and_is_remembered_for_the_metrics(agent, active, ca
     tasks.watch()
     assert not any(audit.last_look().counts.values())
     cache.clear()
+
+
+def test_watch_looks_at_the_acceptances_of_a_day(active):
+    first = Offer.objects.get()
+    for days, codes_then in ((0, 1), (2, 0)):
+        at = first.offered_at - timedelta(days=days)
+        Offer.objects.exclude(pk=first.pk).delete()
+        Offer.objects.create(
+            item=active,
+            agent=first.agent,
+            epoch=first.epoch,
+            units=4,
+            state=OfferState.ACCEPTED,
+            offered_at=at,
+            expires_at=at,
+        )
+        assert audit.watch(now=timezone.now()).counts["I04"] == codes_then
+        assert codes() == ["I04"]
+    cache.clear()

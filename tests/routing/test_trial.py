@@ -177,6 +177,15 @@ def test_page_asks_first_and_is_linked_from_queue_and_menu(queue, boss):
     assert f'href="{TRY}"' in as_(boss).get("/admin/").content.decode()
 
 
+def test_menu_marks_the_page_and_not_the_list_above_it(queue, boss):
+    def marked(address):
+        groups = as_(boss).get(address).context["sidebar_navigation"]
+        return [str(item["title"]) for group in groups for item in group["items"] if item["active"]]
+
+    assert marked(TRY) == ["Who would get it?"]
+    assert marked("/admin/routing/queue/") == ["Queues"]
+
+
 def test_page_shows_the_ranking(queue, boss, people):
     ana, ben, *_ = people
     put_in_line(queue)

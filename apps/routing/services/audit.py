@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.core.cache import cache
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery, Sum
@@ -47,9 +48,9 @@ class Violation:
 Check = Callable[[datetime], Iterator[Violation]]
 
 
-def violations(*, now: datetime) -> list[Violation]:
+def violations(*, now: datetime, checks: Iterable[Check] | None = None) -> list[Violation]:
     """Everything that is wrong now, in the order of the numbers."""
-    return [violation for check in CHECKS for violation in check(now)]
+    return [violation for check in checks or CHECKS for violation in check(now)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Look:
 
 def watch(*, now: datetime) -> Look:
     """Look, tell the log what is wrong, and keep the figures for `last_look`."""
-    found = violations(now=now)
+    found = violations(now=now, checks=EVERY_MINUTE)
     for violation in found:
         logger.error("routing is not in order: %s %s %s", violation.code, violation.subject, violation.text)
     counts = Counter(violation.code for violation in found)
@@ -91,9 +92,14 @@ def one_hand_per_conversation(now: datetime) -> Iterator[Violation]:
         yield Violation("I04", f"conversation {pk}", "an agent has it, but no item says so")
 
 
-def one_acceptance_per_epoch(now: datetime) -> Iterator[Violation]:
-    """I04: nobody accepted what somebody else had accepted, and nobody is rung twice for one item."""
+def one_acceptance_per_epoch(now: datetime, *, looking_back: timedelta | None = None) -> Iterator[Violation]:
+    """I04: nobody accepted what somebody else had accepted, and nobody is rung twice for one item.
+
+    Looks at all offers ever made, or at those since `looking_back`.
+    """
     accepted = Offer.objects.filter(state=OfferState.ACCEPTED).order_by().values("item", "epoch")
+    if looking_back:
+        accepted = accepted.filter(offered_at__gte=now - looking_back)
     for row in accepted.annotate(n=Count("id")).filter(n__gt=1):
         yield Violation("I04", f"item {row['item']}", f"accepted {row['n']} times in epoch {row['epoch']}")
     live = Offer.objects.live().order_by().values("item").annotate(n=Count("id")).filter(n__gt=1)
@@ -193,4 +199,9 @@ CHECKS: tuple[Check, ...] = (
     no_offer_past_its_time,
     nobody_is_held_by_what_is_over,
     nobody_gone_has_work,
+)
+# What was looked at a minute ago need not be looked at for ever.
+EVERY_MINUTE: tuple[Check, ...] = tuple(
+    partial(check, looking_back=timedelta(days=1)) if check is one_acceptance_per_epoch else check
+    for check in CHECKS
 )
