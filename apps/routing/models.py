@@ -18,9 +18,10 @@ from apps.users.models import Team
 
 from .choices import HELD, Chosen, ItemState, OfferState, Otherwise, State
 from .models_hours import Calendar, CalendarDay
+from .models_policies import PolicyVersion
 from .models_waits import Announcement, Callback, WaitTable
 
-__all__ = ["Announcement", "Calendar", "CalendarDay", "Callback", "WaitTable"]
+__all__ = ["Announcement", "Calendar", "CalendarDay", "Callback", "PolicyVersion", "WaitTable"]
 
 LEVELS = [MinValueValidator(0), MaxValueValidator(5)]
 
@@ -267,27 +268,6 @@ class PriorityLevel(models.Model):
     def clean(self) -> None:
         if self.queue_id and self.queue.levels.exclude(pk=self.pk).count() >= self.MOST:
             raise ValidationError(_("A queue has 16 priority levels at most."))
-
-
-class PolicyVersion(models.Model):
-    """A policy as a queue had it since `at`, whole and readable. Append-only: decisions name it by its number."""
-
-    queue = models.ForeignKey(Queue, models.CASCADE, related_name="versions", verbose_name=_("queue"))
-    number = models.PositiveIntegerField(_("policy version"))
-    at = models.DateTimeField(_("since"))
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+", verbose_name=_("changed by")
-    )
-    # As `policy_history.Snapshot` writes it.
-    policy = models.JSONField(_("policy"))
-
-    class Meta:
-        verbose_name = _("policy version")
-        verbose_name_plural = _("policy versions")
-        constraints = [models.UniqueConstraint(fields=["queue", "number"], name="policy_version_once")]
-
-    def __str__(self) -> str:
-        return _("%(queue)s, version %(number)s") % {"queue": self.queue, "number": self.number}
 
 
 class InboxRoute(models.Model):
