@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen
+from apps.routing.models import Skill
 from apps.routing.services import agents, queueing
 from apps.users.models import User
 from eml.replay import proof
@@ -198,8 +199,9 @@ def test_replayed_waits_and_talks_are_stretched_to_the_time_of_the_log() -> None
 
 @pytest.mark.django_db
 def test_the_hall_gives_a_head_start_to_credited_callers_and_is_taken_down() -> None:
-    built = hall.build(["PS"], [Shift("A01", frozenset({"PS"}), ((0, 9),))], speed=30)
-    lane = built.lanes["PS"]
+    kind = "Stock exchange: urgent!"
+    built = hall.build([kind, ""], [Shift("A 01", frozenset({kind, ""}), ((0, 9),))], speed=30)
+    lane = built.lanes[kind]
     assert lane.queue.levels.get().credit == 3
     customer = make_conversation(lane.inbox).customer
     customer.attributes = {queueing.PRIORITY: hall.CREDITED}
@@ -209,7 +211,10 @@ def test_the_hall_gives_a_head_start_to_credited_callers_and_is_taken_down() -> 
     hall.take_down(built)
     assert not User.objects.filter(email__endswith="@replay.invalid", is_active=True).exists()
     lane.inbox.refresh_from_db()
+    lane.queue.refresh_from_db()
     assert not lane.inbox.is_active
+    assert not lane.queue.is_active
+    assert not Skill.objects.exists()
 
 
 @pytest.mark.django_db

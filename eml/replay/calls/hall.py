@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import slugify
 
 from apps.core.events import SYSTEM
 from apps.messaging.models import Disposition, Inbox
@@ -60,10 +61,10 @@ def build(kinds: Iterable[str], shifts: Iterable[Shift], *, speed: float) -> Hal
 
 
 def _lane(kind: str, *, key: str, team: Team, speed: float) -> Lane:
-    name = f"replay-{key}-{kind.lower()}"
-    Skill.objects.get_or_create(name=_skill(kind), defaults={"description": "Replayed calls"})
+    name = _name(kind, key)
+    Skill.objects.create(name=name, description="Replayed calls")
     draft = PolicyDraft(
-        (StepDraft(0, ((_skill(kind), 1),)),),
+        (StepDraft(0, ((name, 1),)),),
         (LevelDraft(CREDITED, round(CREDIT_SECONDS / speed)),),
         {
             "name": f"Replay {kind} {key}",
@@ -80,8 +81,9 @@ def _lane(kind: str, *, key: str, team: Team, speed: float) -> Lane:
     return Lane(queue, inbox, _credited_token(inbox))
 
 
-def _skill(kind: str) -> str:
-    return f"replay-{kind.lower()}"
+def _name(kind: str, key: str) -> str:
+    """Of a queue, its inbox and its skill."""
+    return f"replay-{key}-{slugify(kind)[:30] or 'other'}"
 
 
 def _credited_token(inbox: Inbox) -> str:
@@ -96,18 +98,21 @@ def _credited_token(inbox: Inbox) -> str:
 
 
 def _agent(shift: Shift, *, key: str, team: Team) -> User:
-    email = f"replay-{key}-{shift.agent.lower()}@replay.invalid"
+    email = f"replay-{key}-{slugify(shift.agent)[:30]}@replay.invalid"
     user = people.create(email=email, name=f"Replay {shift.agent}", teams=[team], by=SYSTEM)
     agent = agents.of(user)
     for kind in sorted(shift.queues):
-        AgentSkill.objects.create(agent=agent, skill=Skill.objects.get(name=_skill(kind)), level=3)
+        AgentSkill.objects.create(agent=agent, skill=Skill.objects.get(name=_name(kind, key)), level=3)
     return user
 
 
 def take_down(hall: Hall) -> None:
-    """Nobody is left signed in, and nothing comes in any more; the record stays. May be repeated."""
+    """Nobody is left signed in, nothing comes in any more, the skills are gone; the record stays. May be repeated."""
     for user in hall.users.values():
         agents.choose(user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=user)
         people.deactivate(user, by=SYSTEM)
-    Inbox.objects.filter(pk__in=[lane.inbox.pk for lane in hall.lanes.values()]).update(is_active=False)
-    Queue.objects.filter(pk__in=[lane.queue.pk for lane in hall.lanes.values()]).update(is_active=False)
+    for lane in hall.lanes.values():
+        Inbox.objects.filter(pk=lane.inbox.pk).update(is_active=False)
+        InboxRoute.objects.filter(queue=lane.queue).delete()
+        policies.save(lane.queue, draft=PolicyDraft(settings={"is_active": False}), by=SYSTEM)
+        Skill.objects.filter(name=lane.queue.slug).delete()
