@@ -21,7 +21,7 @@ from eml.replay.journal import Journal
 from eml.replay.rest import NoAnswer, Rest
 
 from .hall import Lane
-from .plan import Arrival, Shift
+from .plan import Arrival, Plan, Shift
 
 CONFLICT = (403, 404, 409)
 # What no frame told is found by looking.
@@ -110,17 +110,15 @@ class CallAgent(Desk):
     a part of it and never added: what could not be taken off this gap is taken off the next ones.
     """
 
-    def __init__(
-        self, scene: Scene, user: User, shift: Shift, *, gaps: Sequence[int], disposition: int
-    ) -> None:
+    def __init__(self, scene: Scene, user: User, shift: Shift, *, plan: Plan, disposition: int) -> None:
         super().__init__(scene.servers, user, http=scene.http, journal=scene.journal)
         self._shift, self._clock, self._board = shift, scene.clock, scene.board
-        self._gaps, self._chance = gaps, random.Random(shift.agent)
+        self._gaps, self._chance = plan.gaps, random.Random(f"{plan.seed} {shift.agent}")
         self._disposition = disposition
         self._offers: asyncio.Queue[int] = asyncio.Queue()
         self._free_at = 0.0
-        self._owed = 0.0
-        # How long the server took for each call, in real seconds.
+        self._freeing = self._owed = 0.0
+        # How long the server took between each two calls, in real seconds.
         self.delays: list[float] = []
 
     async def work(self) -> None:
@@ -174,7 +172,7 @@ class CallAgent(Desk):
         conversation = accepted["conversation"]
         self._board.answered[conversation].set()
         talk = await self._board.talks[conversation]
-        self._owe(self._clock.now - max(self._free_at, talk.began_waiting))
+        self._owe(self._freeing + self._clock.now - max(self._free_at, talk.began_waiting))
         await asyncio.sleep(talk.arrival.service / self._clock.speed)
         body = {"disposition": self._disposition}
         await self._rest.call("POST", f"conversations/{conversation}/close/", body, settled=CONFLICT)
@@ -185,8 +183,8 @@ class CallAgent(Desk):
         await self._clock.until(ended + gap - used)
         due = self._clock.now
         await self._end_wrap_up(conversation)
-        self._owe(self._clock.now - due)
         self._free_at = self._clock.now
+        self._freeing = self._free_at - due
 
     def _owe(self, seconds: float) -> None:
         self._owed += seconds

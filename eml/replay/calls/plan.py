@@ -48,6 +48,7 @@ class Plan:
     arrivals: list[Arrival]
     shifts: list[Shift]
     gaps: list[int]
+    seed: int
 
     @property
     def begins_at(self) -> int:
@@ -68,7 +69,7 @@ def make(calls: list[Call], *, gaps: list[int], seed: int) -> Plan:
         )
         for call in calls
     ]
-    return Plan(arrivals, shifts(calls), gaps or [USUAL_GAP_SECONDS])
+    return Plan(arrivals, shifts(calls), gaps or [USUAL_GAP_SECONDS], seed)
 
 
 def _services_by_queue(calls: Iterable[Call]) -> Mapping[str, Sequence[int]]:

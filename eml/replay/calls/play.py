@@ -48,7 +48,7 @@ async def play(
         clock_of_log = Clock(begins_at=plan.begins_at, speed=speed)
         scene = Scene(servers, http, run.journal, clock_of_log, Board())
         agents = [
-            CallAgent(scene, hall.users[shift.agent], shift, gaps=plan.gaps, disposition=hall.disposition.pk)
+            CallAgent(scene, hall.users[shift.agent], shift, plan=plan, disposition=hall.disposition.pk)
             for shift in plan.shifts
         ]
         auditor = asyncio.create_task(_audit_now_and_then(run))
