@@ -88,6 +88,12 @@ class TransferForm(forms.Form):
         return data
 
 
+class CallbackForm(forms.Form):
+    """How a call went."""
+
+    outcome = forms.ChoiceField(choices=[("reached", _("Reached")), ("not_reached", _("Not reached"))])
+
+
 class CloseForm(forms.Form):
     """A disposition is required as soon as the call center has any."""
 

@@ -32,6 +32,7 @@ urlpatterns = [
     path("files/<uuid:pk>/", thread.download, name="file"),
     path("c/<int:pk>/tags/", work.tags, name="tags"),
     path("c/<int:pk>/transfer/", work.transfer, name="transfer"),
+    path("c/<int:pk>/callback/", work.callback, name="callback"),
     path("c/<int:pk>/close/", work.close, name="close"),
     path("c/<int:pk>/wrap-up/", work.wrap_up, name="wrap-up"),
 ]

@@ -52,6 +52,10 @@ class Range:
         return f"{clock(self.opens)}–{clock(self.closes)}"
 
 
+Ranges = tuple[Range, ...]
+ALL_DAY: Ranges = (Range(0, MIDNIGHT),)
+
+
 @dataclass(frozen=True, slots=True)
 class SpecialDay:
     """A date with hours of its own; without ranges it is closed. The name is what customers read."""

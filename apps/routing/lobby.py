@@ -11,7 +11,7 @@ from apps.messaging.models import Conversation, Inbox
 from . import openings, selectors, waits
 from .choices import ItemState, Otherwise
 from .estimate import Estimate
-from .models import Callback, Item, Queue
+from .models import Item, Queue
 
 
 def availability(slug: str, *, now: datetime) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def wait_of(conversation_id: int, *, now: datetime) -> dict[str, Any]:
             "is_staffed": standing.is_open and selectors.is_staffed(item.queue, now=now),
         }
         | _told(standing, _remaining(item, place, standing, now=now))
-        | {"callback": Callback.objects.open().filter(conversation=conversation_id).first()}
+        | {"callback": selectors.open_callback(conversation_id)}
     )
 
 

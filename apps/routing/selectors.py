@@ -306,6 +306,10 @@ def callback_of(conversation: Any) -> Callback | None:
     return next(iter(conversation.open_callbacks), None)
 
 
+def open_callback(conversation_id: int) -> Callback | None:
+    return Callback.objects.open().filter(conversation=conversation_id).first()
+
+
 def callbacks_visible_to(user: User) -> QuerySet[Callback]:
     callbacks = Callback.objects.select_related("conversation__customer", "conversation__item__queue")
     if user.has_role(Role.ADMIN):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from apps.console.selectors import talk as talk_selectors
 from apps.messaging.models import Attachment, CannedReply, Disposition, Message, Note, Tag
 from apps.messaging.services import conversations, notes
 from apps.routing.choices import Chosen, ItemState
-from apps.routing.models import Item, Offer
+from apps.routing.models import Callback, Item, Offer
 from apps.routing.services import offers, router, work
 from apps.users.choices import ContactKind, Role
 from apps.users.models import ContactPoint, Customer
@@ -24,11 +25,13 @@ from tests.console.test_views_desk import count_queries
 from tests.factories import (
     hand_to,
     make_agent,
+    make_calendar,
     make_customer,
     make_message,
     make_queue,
     make_user,
     put_in_line,
+    ring,
 )
 
 pytestmark = pytest.mark.django_db
@@ -430,3 +433,60 @@ def test_days_are_the_readers(desk, talk, settings) -> None:
     desk.user.save()
     shown = desk.get("conversation", talk.pk).context["part"].entries
     assert shown[0].day == (at + timedelta(days=1)).date()
+
+
+# Callbacks
+
+
+def ask_to_be_called(conversation) -> Callback:
+    return Callback.objects.create(conversation=conversation, way="call", phone="+4930901820")
+
+
+def test_who_wants_to_be_called_shows_the_number_and_two_outcomes(desk, talk) -> None:
+    ask_to_be_called(talk)
+    words = words_of(desk.get("head", talk.pk))
+    assert 'href="tel:+4930901820"' in words
+    assert "Try 1 of 3." in words
+    assert "Not reached" in words
+
+
+def test_offer_says_that_it_is_a_callback(desk, queue, ana) -> None:
+    item = put_in_line(queue)
+    ask_to_be_called(item.conversation)
+    ring(item, ana)
+    words = words_of(desk.get("offers"))
+    assert 'Callback: <a class="num strong" href="tel:+4930901820">' in words
+
+
+def test_reached_and_it_goes_on(desk, talk) -> None:
+    callback = ask_to_be_called(talk)
+    answer = desk.post("callback", talk.pk, outcome="reached")
+    callback.refresh_from_db()
+    assert callback.state == "reached"
+    assert "Not reached" not in words_of(answer)
+
+
+def test_not_reached_and_it_leaves_the_desk_until_the_next_try(desk, talk, item) -> None:
+    ask_to_be_called(talk)
+    answer = desk.post("callback", talk.pk, outcome="not_reached")
+    item.refresh_from_db()
+    assert item.state == ItemState.RESTING
+    assert "It comes back at" in events_of(answer)["desk:toast"]["text"]
+    assert answer.headers["HX-Push-Url"] == "/console/"
+
+
+def test_how_a_call_went_is_one_of_two_things(desk, talk, item) -> None:
+    ask_to_be_called(talk)
+    assert desk.post("callback", talk.pk, outcome="maybe").status_code == 400
+    assert desk.post_plainly("callback", talk.pk, outcome="reached").url == f"/console/c/{talk.pk}/"
+    assert desk.post("callback", talk.pk, outcome="reached").status_code == 409
+
+
+def test_the_transfer_dialog_tells_what_to_expect_and_what_is_closed(desk, queue, talk, ana) -> None:
+    make_queue(name="Night", calendar=make_calendar())
+    type(ana).objects.filter(pk=ana.pk).update(capacity=ana.load + 4)
+    for _ in range(3):
+        put_in_line(queue)
+    words = words_of(desk.get("transfer", talk.pk))
+    assert "closed now" in words
+    assert re.search(r"3 waiting · about \d+ s –\d+ min|3 waiting · about \d+–\d+ min", words), words

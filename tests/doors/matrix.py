@@ -223,6 +223,7 @@ CONSOLE_ROWS = {
     "console:tags": desk(GET="-   -   200 200 200 403 -", POST="-   -   302 302 302 403 -"),
     "console:transfer": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
     "console:close": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
+    "console:callback": desk(POST="-   -   409 409 409 409 -"),
     "console:wrap-up": desk(POST="-   -   409 409 409 409 -"),
 }
 

@@ -75,6 +75,7 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("console:upload", "POST"): _file,
     ("console:tags", "POST"): lambda keys: as_form(tags=[keys["tag"]]),
     ("console:transfer", "POST"): lambda keys: as_form(queue=keys["queue"]),
+    ("console:callback", "POST"): lambda keys: as_form(outcome="reached"),
     ("console:close", "POST"): lambda keys: as_form(disposition=keys["disposition"]),
 }
 

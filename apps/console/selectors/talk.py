@@ -26,6 +26,7 @@ from django.utils import timezone
 from apps.core.models import Event
 from apps.messaging import selectors as messaging
 from apps.messaging.models import Attachment, Conversation, Disposition, Message, Note, Tag, stream
+from apps.routing import openings, waits
 from apps.routing import selectors as routing
 from apps.routing.choices import Chosen, ItemState
 from apps.routing.models import Agent, Decision, Item, Queue
@@ -232,6 +233,18 @@ def queues_to_pass_on_to(conversation: Conversation, *, user: User, now: datetim
         )
         .order_by("nearness", "name")
     )
+
+
+def targets(conversation: Conversation, *, user: User, now: datetime) -> list[Any]:
+    """The queues of the dialog, each with `is_closed` and `told`: what whoever comes next is told to expect."""
+    closed = openings.closed_queues(now=now)
+    queues: list[Any] = list(
+        waits.with_places(queues_to_pass_on_to(conversation, user=user, now=now), now=now)
+    )
+    for queue in queues:
+        queue.is_closed = queue.pk in closed
+        queue.told = None if queue.is_closed else waits.next_estimate(queue)
+    return queues
 
 
 def colleagues_for(conversation: Conversation, *, user: User, now: datetime) -> list[Presence]:

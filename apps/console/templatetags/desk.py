@@ -10,6 +10,9 @@ from django.utils import timezone
 from django.utils.html import urlize
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language_info
+from django.utils.translation import gettext as _
+
+from apps.routing.estimate import Estimate, spoken
 
 register = template.Library()
 
@@ -46,6 +49,18 @@ def said(body: str) -> SafeString:
     linked = urlize(body, nofollow=True, autoescape=True)
     # Safe to replace: in escaped text no quotation mark is left but those urlize wrote itself.
     return mark_safe(linked.replace('rel="nofollow"', 'rel="nofollow noopener noreferrer" target="_blank"'))
+
+
+@register.filter
+def in_words(told: Estimate) -> str:
+    """ "about 2–5 min": what to expect, as short as it can be said."""
+    (low, unit), (high, other) = spoken(told.low), spoken(told.high)
+    units = {"seconds": _("s"), "minutes": _("min"), "hours": _("h"), "days": _("days")}
+    most = f"{high} {units[other]}"
+    if not low:
+        return _("up to %(time)s") % {"time": most}
+    least = str(low) if unit == other else f"{low} {units[unit]} "
+    return _("about %(least)s–%(most)s") % {"least": least, "most": most}
 
 
 @register.filter

@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
 from apps.notifications import selectors as notifications
+from apps.routing import selectors as routing
 from apps.routing.choices import ItemState
 
 from .. import texts
@@ -89,6 +90,7 @@ def head_context(request: DeskRequest, conversation: Conversation) -> Context:
         "may_act": conversation.is_open and (is_mine or supervises),
         "may_tag": is_mine or supervises,
         "wrap_up": item if wraps_up else None,
+        "callback": routing.open_callback(conversation.pk),
         "server_now": timezone.now(),
     }
 

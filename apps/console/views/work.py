@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.messaging.models import Tag
 from apps.messaging.services import conversations, rights
-from apps.routing.services import work
+from apps.routing.services import callbacks, work
 from apps.users.models import User
 
 from .. import forms
@@ -46,7 +46,7 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
             {
                 "conversation": conversation,
                 "item": talk_selectors.item_of(conversation),
-                "queues": talk_selectors.queues_to_pass_on_to(conversation, user=request.user, now=now),
+                "queues": talk_selectors.targets(conversation, user=request.user, now=now),
                 "colleagues": talk_selectors.colleagues_for(conversation, user=request.user, now=now),
             },
         )
@@ -81,6 +81,23 @@ def close(request: DeskRequest, pk: int) -> HttpResponse:
     data = forms.cleaned(forms.CloseForm(request.POST))
     conversations.close(pk, by=request.user, now=timezone.now(), disposition=data["disposition"])
     return back_to(request, "console:conversation", pk) or changed(fragments.stage(request, pk))
+
+
+@agents_only("POST")
+def callback(request: DeskRequest, pk: int) -> HttpResponse:
+    """The customer was called: reached, then it goes on; or not, then it leaves the desk until the next try."""
+    get_own(request, pk)
+    is_reached = forms.cleaned(forms.CallbackForm(request.POST))["outcome"] == "reached"
+    say = callbacks.reached if is_reached else callbacks.not_reached
+    result = say(pk, by=request.user, now=timezone.now(), holder=_holder(request))
+    if elsewhere := back_to(request, "console:conversation", pk):
+        return elsewhere
+    if result.due_at is None:
+        return changed(fragments.stage(request, pk))
+    text = _("It comes back at %(time)s for the next try.") % {
+        "time": f"{timezone.localtime(result.due_at):%H:%M}"
+    }
+    return told(changed(pushed(fragments.empty(request), reverse("console:desk"))), text)
 
 
 @agents_only("POST")

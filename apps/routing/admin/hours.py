@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -39,13 +40,13 @@ def _countries() -> Iterable[tuple[str, str]]:
 
 class CalendarForm(forms.ModelForm):
     zone = forms.ChoiceField(
-        label=_("time zone"),
+        label=_("Time zone"),
         widget=SearchSelectWidget,
         choices=lambda: [(name, name) for name in hours.zones()],
         initial=timezone.get_default_timezone_name,
     )
     country = forms.ChoiceField(
-        label=_("closed on public holidays of"),
+        label=_("Closed on public holidays of"),
         required=False,
         widget=SearchSelectWidget,
         choices=lambda: [("", _("no country")), *_countries()],
@@ -55,24 +56,40 @@ class CalendarForm(forms.ModelForm):
         model = Calendar
         fields = ["name", "zone", *WEEKDAYS, "country", "subdivision"]
 
+    def clean(self) -> dict[str, Any]:
+        """What is wrong is said at its field."""
+        given = self.cleaned_data
+        for number, name in enumerate(WEEKDAYS):
+            for text in _problems_of_day(number, given.get(name) or ""):
+                self.add_error(name, text)
+        place = {name: given.get(name) or "" for name in ("country", "subdivision")}
+        for text in hours.check(hours.Hours((hours.ALL_DAY,) * 7, **place), gettext=_now):
+            self.add_error("subdivision", text)
+        return given
+
+
+def _problems_of_day(number: int, text: str) -> list[str]:
+    """Of one weekday, as if the rest were in order. What cannot be read is told by the field itself."""
+    try:
+        ranges = hours.read_ranges(text)
+    except ValueError:
+        return []
+    week = tuple(ranges if day == number else hours.ALL_DAY for day in range(7))
+    return hours.check(hours.Hours(week), gettext=_now)
+
 
 class DayFormSet(BaseInlineFormSet):
-    """The last to see the whole, so it says what is wrong with the hours as a whole."""
+    """The last to see the whole: it says what is wrong with the days, and whether it would never open."""
 
     def clean(self) -> None:
         super().clean()
-        calendar = self.instance
-        rows = [form.cleaned_data for form in self.forms if form.is_bound and not form.errors]
-        given = [row for row in rows if row.get("date") and not row.get("DELETE")]
-        if any(self.errors) or not all(hasattr(calendar, name) for name in openings.FIELDS):
+        if any(self.errors):
             return
-        try:
-            days = {
-                row["date"]: hours.SpecialDay(row["name"], hours.read_ranges(row["ranges"])) for row in given
-            }
-            plan = openings.hours_from({name: getattr(calendar, name) for name in openings.FIELDS}, days)
-        except ValueError:
-            return  # said at its field already
+        rows = [form.cleaned_data for form in self.forms]
+        kept = [row for row in rows if row.get("date") and not row.get("DELETE")]
+        days = {row["date"]: hours.SpecialDay(row["name"], hours.read_ranges(row["ranges"])) for row in kept}
+        has_week = any(getattr(self.instance, name) for name in WEEKDAYS)
+        plan = hours.Hours((hours.ALL_DAY if has_week else (),) * 7, special_days=days)
         if found := hours.check(plan, gettext=_now):
             raise ValidationError([ValidationError(text, code="hours") for text in found])
 

@@ -35,6 +35,14 @@ export class ChatApi {
     return this.#request("GET", "wait/");
   }
 
+  callback(wish) {
+    return this.#request("POST", "callback/", wish);
+  }
+
+  cancelCallback() {
+    return this.#request("DELETE", "callback/");
+  }
+
   messages(afterSeq) {
     return this.#request("GET", `messages/?after_seq=${afterSeq}`);
   }

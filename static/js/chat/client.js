@@ -122,6 +122,18 @@ export class ChatClient extends EventTarget {
     await this.refresh();
   }
 
+  /** Not to wait at the screen; the place in line is kept. */
+  async askCallback(wish) {
+    await this.api.callback(wish);
+    if (wish.phone) this.store.person = { ...this.store.person, phone: wish.phone };
+    await this.refresh();
+  }
+
+  async cancelCallback() {
+    await this.api.cancelCallback();
+    await this.refresh();
+  }
+
   async rate(rating, comment) {
     await this.api.rate(rating, comment);
     await this.refresh();

@@ -29,3 +29,7 @@ export function busy(button, isBusy) {
   button.disabled = isBusy;
   button.setAttribute("aria-busy", String(isBusy));
 }
+
+export function element(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
+}

@@ -1,15 +1,17 @@
 /** Puts the parts together: store and server at one end, the page at the other, and the page around it, if any. */
 
 import { ApiError, ChatApi } from "./api.js";
+import { CallbackPanel } from "./callback.js";
 import { ChatClient } from "./client.js";
 import { Composer } from "./composer.js";
 import { busy, options, ref, say, show, texts } from "./dom.js";
 import { Surroundings } from "./embed.js";
 import { Ending } from "./ended.js";
 import { Addresses } from "./files.js";
+import { Hours } from "./hours.js";
 import { MessageList } from "./messages.js";
 import { Attention } from "./sound.js";
-import { StartForm } from "./start.js";
+import { isLetterBox, StartForm } from "./start.js";
 import { Store } from "./store.js";
 import { View } from "./view.js";
 import { Clock } from "./words.js";
@@ -44,9 +46,15 @@ const composer = new Composer({
   onSend: (message) => client.send(message),
   onTyping: () => client.typing(),
 });
-const start = new StartForm({ store, onStart: begin });
+const hours = new Hours(options.language, texts);
+const start = new StartForm({ store, hours, onStart: begin });
+const callback = new CallbackPanel({
+  store,
+  onAsk: (wish) => client.askCallback(wish),
+  onCancel: () => client.cancelCallback(),
+});
 const ending = new Ending({ onRate: (rating, comment) => client.rate(rating, comment), onAgain: again });
-const view = new View({ client, messages, composer, ending, start, attention });
+const view = new View({ client, messages, composer, ending, callback, hours, attention });
 
 function isLooking() {
   return isOpen && document.visibilityState === "visible" && messages.isAtEnd;
@@ -71,9 +79,11 @@ function takeFocus() {
   if (view.screen === "talk" && client.status !== "closed") composer.focus();
 }
 
-async function begin(form) {
+async function begin(form, wish) {
   await client.start(form);
   enterTalk();
+  // The conversation has begun: what is wrong with the wish is told where it can be said again.
+  if (wish) await client.askCallback(wish).catch((error) => callback.explain(error));
   composer.focus();
 }
 
@@ -102,13 +112,13 @@ async function enterStart(notice = "") {
 /** Asked again while the form is open: who is there may change while somebody types. */
 async function showAvailability() {
   try {
-    const { is_staffed, waiting } = await api.availability();
-    start.draw({ isStaffed: is_staffed, waiting });
-    view.drawAvailability({ isStaffed: is_staffed });
+    const known = await api.availability();
+    start.draw(known);
+    view.drawAvailability({ isStaffed: !isLetterBox(known), isOpen: known.is_open });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Not knowing is no reason to send somebody away.
-    if (view.isStaffed === undefined) start.draw({ isStaffed: true, waiting: 0 });
+    if (view.isStaffed === undefined) start.draw({ is_staffed: true, waiting: 0 });
   }
   availabilityTimer = setTimeout(() => view.screen === "start" && showAvailability(), AVAILABILITY_SECONDS * 1000);
 }

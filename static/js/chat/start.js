@@ -1,13 +1,20 @@
-/** Before the first message: who writes, and what. When nobody is signed in, it becomes a letter box. */
+/** Before the first message: who writes, and what. When nobody is there, it becomes a letter box. */
 
-import { busy, ref, say, show, texts } from "./dom.js";
+import { busy, element, ref, say, show, texts } from "./dom.js";
+import { fill } from "./words.js";
+
+/** Nobody is there, or so many wait that a message is better. */
+export function isLetterBox({ is_staffed: isStaffed, is_full: isFull, offers_callback: isCallOffered }) {
+  return !isStaffed || (isFull && !isCallOffered);
+}
 
 export class StartForm {
-  #isStaffed = true;
+  #isLetterBox = false;
+  #isCallOffered = false;
 
-  /** `onStart(form)` may throw an ApiError, which is shown here. */
-  constructor({ store, onStart }) {
-    Object.assign(this, { store, onStart });
+  /** `onStart(form, callback)` may throw an ApiError, which is shown here. */
+  constructor({ store, hours, onStart }) {
+    Object.assign(this, { store, hours, onStart });
     this.form = ref("start-form");
     this.button = ref("start-button");
     this.form.addEventListener("submit", (event) => {
@@ -15,6 +22,7 @@ export class StartForm {
       this.#submit();
     });
     this.form.addEventListener("input", (event) => this.#mark(event.target, ""));
+    this.form.addEventListener("change", () => this.#drawPhone());
     const { body } = this.form.elements;
     body.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -34,14 +42,42 @@ export class StartForm {
     this.#tell("start-error", "");
   }
 
-  draw({ isStaffed, waiting }) {
-    this.#isStaffed = isStaffed;
-    show(ref("staffed"), isStaffed);
-    show(ref("away"), !isStaffed);
-    show(ref("phone-field"), !isStaffed);
-    show(ref("waiting-now"), isStaffed && waiting > 0);
-    say(ref("waiting-number"), String(waiting));
-    say(ref("start-label"), isStaffed ? texts.start : texts.leave);
+  /** From what the server says of the line; nothing is known while it cannot be reached. */
+  draw(known) {
+    this.#isLetterBox = isLetterBox(known);
+    this.#isCallOffered = this.#isLetterBox && known.offers_callback;
+    show(ref("staffed"), !this.#isLetterBox);
+    show(ref("away"), this.#isLetterBox);
+    show(ref("waiting-now"), !this.#isLetterBox && known.waiting > 0);
+    say(ref("waiting-number"), String(known.waiting));
+    say(ref("waiting-time"), known.estimate ? "· " + fill(texts.expected, { range: this.hours.range(known.estimate) }) : "");
+    say(ref("start-label"), this.#isLetterBox ? texts.leave : texts.start);
+    if (this.#isLetterBox) this.#drawAway(known);
+    show(ref("call-choice"), this.#isCallOffered);
+    this.#drawPhone();
+  }
+
+  #drawAway({ is_open: isOpen, is_staffed: isStaffed, closed_because, opens_at, openings }) {
+    say(ref("away-title"), isOpen ? texts.leaveTitle : texts.closedTitle);
+    say(ref("away-hours"), isOpen ? "" : this.hours.closed({ closed_because, opens_at }));
+    show(ref("away-hours"), !isOpen);
+    show(ref("away-text"), isOpen && !isStaffed);
+    show(ref("away-full"), isOpen && isStaffed);
+    const days = isOpen ? [] : this.hours.days(openings);
+    show(ref("opening-hours"), days.length > 0);
+    ref("opening-days").replaceChildren(
+      ...days.flatMap(({ day, hours }) => [element("dt", day), element("dd", hours)]),
+    );
+  }
+
+  /** Optional in a letter box, needed by who wants to be called. */
+  #drawPhone() {
+    show(ref("phone-field"), this.#isLetterBox);
+    show(ref("phone-optional"), !this.#isCallWanted);
+  }
+
+  get #isCallWanted() {
+    return this.#isCallOffered && this.form.elements.way.value === "call";
   }
 
   focus() {
@@ -64,12 +100,13 @@ export class StartForm {
   }
 
   async #start({ time_zone, language, ...typed }) {
+    const callback = this.#isCallWanted ? { way: "call", phone: typed.phone } : null;
     try {
-      await this.onStart({ ...typed, time_zone, language });
+      await this.onStart({ ...typed, time_zone, language }, callback);
     } catch (error) {
       // A browser may know a zone the server does not: nobody is turned away for that.
       if (!error.fields?.time_zone && !error.fields?.language) throw error;
-      await this.onStart(typed);
+      await this.onStart(typed, callback);
     }
   }
 
@@ -79,17 +116,19 @@ export class StartForm {
     for (const [name, value] of new FormData(this.form)) {
       if (value.trim()) values[name] = value.trim();
     }
-    if (!this.#isStaffed) values.leave_message = true;
+    delete values.way;
+    if (this.#isLetterBox) values.leave_message = true;
     else delete values.phone;
     return values;
   }
 
   #isComplete() {
-    const { name, body, email } = this.form.elements;
+    const { name, body, email, phone } = this.form.elements;
+    this.#mark(phone, this.#isCallWanted && !phone.value.trim() ? texts.phoneMissing : "");
     this.#mark(name, name.value.trim() ? "" : texts.nameMissing);
     this.#mark(body, body.value.trim() ? "" : texts.bodyMissing);
     this.#mark(email, email.validity.valid ? "" : texts.emailWrong);
-    const wrong = [name, email, body].find((control) => control.getAttribute("aria-invalid") === "true");
+    const wrong = [name, email, phone, body].find((control) => control.getAttribute("aria-invalid") === "true");
     wrong?.focus();
     return !wrong;
   }

@@ -10,8 +10,8 @@ export class View {
   #lostSince = null;
   #drawAgain = null;
 
-  constructor({ client, messages, composer, ending, start, attention }) {
-    Object.assign(this, { client, messages, composer, ending, start, attention });
+  constructor({ client, messages, composer, ending, callback, hours, attention }) {
+    Object.assign(this, { client, messages, composer, ending, callback, hours, attention });
     this.screens = { loading: ref("loading"), start: ref("start"), talk: ref("talk") };
     this.screen = "loading";
     // Offered even when no conversation runs: what the browser remembers can be removed.
@@ -52,8 +52,9 @@ export class View {
     ref("live").setAttribute("aria-busy", String(!client.isLoaded));
   }
 
-  drawAvailability({ isStaffed }) {
+  drawAvailability({ isStaffed, isOpen }) {
     this.isStaffed = isStaffed;
+    this.isOpen = isOpen;
     this.#drawHeader();
   }
 
@@ -90,7 +91,8 @@ export class View {
     if (isWaiting && !isDeserted(client)) return [texts.waiting, "busy"];
     const isStaffed = isWaiting ? false : this.isStaffed;
     if (isStaffed === undefined) return ["", null];
-    return isStaffed ? [texts.here, "available"] : [texts.away, "offline"];
+    const isClosed = isWaiting ? !client.wait.is_open : this.isOpen === false;
+    return isStaffed ? [texts.here, "available"] : [isClosed ? texts.closedNow : texts.away, "offline"];
   }
 
   #drawConnection() {
@@ -117,6 +119,7 @@ export class View {
     const { client } = this;
     const isWaiting = client.status === "waiting" && client.wait !== null;
     show(ref("wait"), isWaiting);
+    this.callback.draw(isWaiting ? client.wait : null);
     if (!isWaiting) return;
     const [title, text, isMoving] = this.#waitWords(client.wait);
     say(ref("wait-title"), title);
@@ -128,13 +131,25 @@ export class View {
 
   /** Title, text, and whether something is going on right now. */
   #waitWords(wait) {
-    const { state, position } = wait;
+    const { state, position, callback, estimate } = wait;
     const place = position ? fill(position === 1 ? texts.next : texts.position, { n: position }) : "";
+    const time = estimate ? fill(texts.expected, { range: this.hours.range(estimate) }) : "";
     if (state === "active") return [texts.joining, "", true];
+    if (callback) return [...this.#callbackWords(wait, [place, time].filter(Boolean).join(" ")), false];
+    if (!wait.is_open) return [texts.closedTitle, [this.hours.closed(wait), texts.leftText].filter(Boolean).join(" "), false];
     if (isDeserted(this.client)) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
     if (this.client.record.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];
     if (state === "offered") return [texts.calling, texts.keepWriting, true];
-    return [place || texts.waiting, texts.keepWriting, true];
+    return [place || texts.waiting, [time, texts.keepWriting].filter(Boolean).join(" "), true];
+  }
+
+  /** Who does not wait at the screen: how he hears from us, and when. */
+  #callbackWords({ state, is_open: isOpen, callback, ...wait }, standing) {
+    if (state === "resting" && callback.due_at) {
+      return [texts.notReachedYou, fill(texts.callAgain, { when: this.hours.moment(callback.due_at) })];
+    }
+    const title = callback.way === "call" ? fill(texts.callYou, { phone: callback.phone }) : texts.writeYou;
+    return [title, [isOpen ? standing : this.hours.closed(wait), texts.mayLeave].filter(Boolean).join(" ")];
   }
 
   #listenToMenu() {
