@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
@@ -10,8 +12,10 @@ from apps.core import dispatch
 from apps.core.events import SYSTEM
 from apps.messaging.models import Conversation, Message
 from apps.messaging.services import conversations
-from tests.browser.talking import Desk, Visitor, open_place, until
-from tests.factories import hand_to, make_agent, make_user, put_in_line
+from apps.routing.choices import Otherwise
+from apps.routing.models import CalendarDay, Callback, Queue
+from tests.browser.talking import Desk, Place, Visitor, open_place, until
+from tests.factories import hand_to, make_agent, make_calendar, make_user, put_in_line
 
 NAUGHTY = [
     "<script>window.hacked = true</script>",
@@ -343,3 +347,66 @@ def test_nothing_sticks_out(new_context, width: int) -> None:
     expect(customer.bubbles).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert customer.input.is_visible()
+
+
+# Closed, and called back
+
+
+def close_queue(place: Place, **fields) -> dt.date:
+    """Open on a day to come only, so it is closed now whatever the hour."""
+    opens = timezone.now().date() + dt.timedelta(days=3)
+    calendar = make_calendar()
+    CalendarDay.objects.create(
+        calendar=calendar, date=opens, name="Open day", ranges="08:00-12:30, 13:30-18:00"
+    )
+    Queue.objects.filter(pk=place.queue.pk).update(calendar=calendar, **fields)
+    return opens
+
+
+def test_closed_chat_tells_when_it_opens_on_the_visitors_clock(new_context) -> None:
+    opens = close_queue(open_place())
+    page = new_context(timezone_id="Asia/Kolkata").new_page()
+    page.goto("/chat/support/")
+    expect(page.get_by_role("heading", name="We are closed right now")).to_be_visible()
+    # Half past five ahead of UTC.
+    expect(page.get_by_text(f"We open on {opens:%A} at 1:30 PM.")).to_be_visible()
+    page.get_by_text("Opening times, on your clock").click()
+    expect(page.locator("[data-ref=opening-days] dt")).to_have_text(f"{opens:%A}")
+    expect(page.locator("[data-ref=opening-days] dd")).to_have_text("1:30 PM–6:00 PM, 7:00 PM–11:30 PM")
+    expect(page.get_by_role("radio", name="Call me")).to_be_hidden()
+
+
+def test_who_comes_while_it_is_closed_may_ask_to_be_called(page: Page) -> None:
+    close_queue(open_place(), when_closed=Otherwise.CALLBACK)
+    page.goto("/chat/support/")
+    page.get_by_role("radio", name="Call me").check()
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("Your message").fill("About my card")
+    page.get_by_role("button", name="Leave the message").click()
+    expect(page.get_by_text("Which number shall we call?")).to_be_visible()
+    page.get_by_label("Phone").fill("112")
+    page.get_by_role("button", name="Leave the message").click()
+    expect(page.get_by_text("never dialled")).to_be_visible()
+    page.get_by_label("Phone").fill("+44 20 7946 0018")
+    page.get_by_role("button", name="Leave the message").click()
+    expect(page.locator(".wait")).to_contain_text("We call you at +442079460018.")
+    expect(page.locator(".wait")).to_contain_text("We open on")
+    callback = Callback.objects.get()
+    assert (callback.phone, callback.conversation.is_left_message) == ("+442079460018", True)
+
+
+def test_who_waits_asks_to_be_called_and_thinks_better_of_it(page: Page) -> None:
+    place = open_place(capacity=4)
+    Queue.objects.filter(pk=place.queue.pk).update(longest_wait_seconds=0, when_full=Otherwise.CALLBACK)
+    hand_to(put_in_line(place.queue), place.agent)
+    customer = Visitor(page).open()
+    conversation = customer.start()
+    expect(customer.wait).to_contain_text("Expected wait:")
+    page.get_by_role("button", name="call or write to me").click()
+    page.get_by_role("textbox", name="Number to call").fill("+44 20 7946 0018")
+    page.get_by_role("button", name="Ask for it").click()
+    expect(customer.wait).to_contain_text("We call you at +442079460018.")
+    assert Callback.objects.open().get().conversation == conversation
+    page.get_by_role("button", name="No callback after all").click()
+    expect(customer.wait).to_contain_text("You are next in line.")
+    assert not Callback.objects.open().exists()

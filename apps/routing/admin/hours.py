@@ -24,7 +24,6 @@ from apps.core.admin_base import HistoryAdmin, SearchSelectWidget, TabularInline
 from .. import hours, openings
 from ..models import Calendar, CalendarDay
 from ..models_hours import WEEKDAYS
-from ..services import clock
 
 
 def _countries() -> Iterable[tuple[str, str]]:
@@ -129,7 +128,7 @@ class CalendarAdmin(HistoryAdmin):
 
     @display(description=_("now"))
     def now(self, calendar: Calendar) -> str:
-        return "–" if calendar.pk is None else in_words(openings.hours_of(calendar), now=clock.now())
+        return "–" if calendar.pk is None else in_words(openings.hours_of(calendar), now=timezone.now())
 
     @display(description=_("holidays"))
     def holidays_of(self, calendar: Calendar) -> str:

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -163,7 +164,7 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
     @display(description=_("now"))
     def open_now(self, queue: Queue) -> str:
         plan = openings.calendar_of(queue)
-        return in_words(plan, now=clock.now()) if plan else _now("Open, always.")
+        return in_words(plan, now=timezone.now()) if plan else _now("Open, always.")
 
     @display(description=_("estimated waits so far"))
     def wait_quality(self, queue: Queue) -> str:
