@@ -61,8 +61,9 @@ class CalendarForm(forms.ModelForm):
         for number, name in enumerate(WEEKDAYS):
             for text in _problems_of_day(number, given.get(name) or ""):
                 self.add_error(name, text)
-        place = {name: given.get(name) or "" for name in ("country", "subdivision")}
-        for text in hours.check(hours.Hours((hours.ALL_DAY,) * 7, **place), gettext=_now):
+        country, subdivision = given.get("country") or "", given.get("subdivision") or ""
+        place = hours.Hours((hours.ALL_DAY,) * 7, country=country, subdivision=subdivision)
+        for text in hours.check(place, gettext=_now):
             self.add_error("subdivision", text)
         return given
 
