@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol
 from django.db import connection, transaction
 from django.utils import timezone
 
-from . import bell
+from . import bell, bulk
 from .models import Event, Handling
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
         raise RuntimeError("Events are recorded inside the transaction of their cause.")
     now, entries = timezone.now(), list(entries)
     events = [_row(entry, now) for entry in entries]
-    Event.objects.bulk_create(events)
+    bulk.insert(Event, events)
     handlings = [
         Handling(event=event, subscriber=name, stream=event.stream, due_at=now)
         for event, entry in zip(events, entries, strict=True)
@@ -121,7 +121,7 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
         if name not in _wants or _wants[name](entry.fact)
     ]
     if handlings:
-        Handling.objects.bulk_create(handlings)
+        bulk.insert(Handling, handlings)
         transaction.on_commit(bell.ring, robust=True)
     if any(event.type in _listeners for event in events):
         transaction.on_commit(functools.partial(_tell_listeners, events), robust=True)

@@ -5,7 +5,7 @@ Everything about one agent is written under the lock of his row. Several agents 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
-from apps.core import events
+from apps.core import bulk, events
 from apps.core.events import SYSTEM, Actor
 from apps.users.models import User
 
@@ -143,11 +143,6 @@ def takes_work(agent: Agent, *, units: int, now: datetime) -> bool:
     )
 
 
-def save_loads(agents: Collection[Agent]) -> None:
-    """Store the loads of locked agents, and since when they are free: one statement. The database checks the bounds."""
-    Agent.objects.bulk_update(agents, ["load", "free_since"])
-
-
 def burden(agent: Agent, *, units: int, now: datetime) -> bool:
     """Take units of a locked agent's capacity without asking whether he wants them; False when he has no room."""
     has_room = Agent.objects.filter(id=agent.pk, load__lte=F("capacity") - units)
@@ -238,7 +233,8 @@ class _Change(NamedTuple):
 
 def _begin_intervals(changes: list[_Change], *, now: datetime) -> None:
     """Intervals meet without gap or overlap, also when `now` was read before waiting for the lock."""
-    ending, beginning = [], []
+    ending: dict[datetime, list[int]] = defaultdict(list)
+    beginning = []
     for change in changes:
         before = change.before
         started_at = max(now, before.started_at) if before else now
@@ -247,14 +243,14 @@ def _begin_intervals(changes: list[_Change], *, now: datetime) -> None:
             if _reopened(change, ended_at=started_at):
                 continue
         elif before:
-            before.ended_at = started_at
-            ending.append(before)
+            ending[started_at].append(before.pk)
         interval = PresenceInterval(
             agent_id=change.agent_id, state=change.state, reason=change.reason, started_at=started_at
         )
         beginning.append(interval)
-    PresenceInterval.objects.bulk_update(ending, ["ended_at"])
-    PresenceInterval.objects.bulk_create(beginning)
+    for ended_at, ids in ending.items():
+        PresenceInterval.objects.filter(id__in=ids).update(ended_at=ended_at)
+    bulk.insert(PresenceInterval, beginning)
 
 
 def _reopened(change: _Change, *, ended_at: datetime) -> bool:

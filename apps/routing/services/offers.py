@@ -7,7 +7,7 @@ the moment it is made, so accepting adds nothing.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.core import events
+from apps.core import bulk, events
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM, Actor, Fact
 from apps.messaging.models import stream
@@ -71,7 +71,7 @@ def make_many(wishes: Sequence[Wish], *, now: datetime, by: Actor = SYSTEM) -> l
         if not possible:
             return []
         rung = {wish.agent.pk: wish.agent for wish in possible}
-        agents.save_loads(rung.values())
+        _reserve(possible, now=now)
         _mark_offered(possible)
         offers = _store(possible, now=now)
         events.record_many(_made(wish, offer, by) for wish, offer in zip(possible, offers, strict=True))
@@ -99,6 +99,18 @@ def _fulfil(wishes: Sequence[Wish], *, now: datetime) -> list[Wish]:
     return possible
 
 
+def _reserve(wishes: Sequence[Wish], *, now: datetime) -> None:
+    """The units in the agents' rows; the database checks the bounds."""
+    units: Counter[int] = Counter()
+    for wish in wishes:
+        units[wish.agent.pk] += wish.units
+    by_units: dict[int, list[int]] = defaultdict(list)
+    for agent_id, more in units.items():
+        by_units[more].append(agent_id)
+    for more, ids in by_units.items():
+        Agent.objects.filter(id__in=ids).update(load=F("load") + more, free_since=now)
+
+
 def _mark_offered(wishes: Sequence[Wish]) -> None:
     by_units: dict[int, list[int]] = defaultdict(list)
     for wish in wishes:
@@ -109,20 +121,20 @@ def _mark_offered(wishes: Sequence[Wish]) -> None:
 
 
 def _store(wishes: Sequence[Wish], *, now: datetime) -> list[Offer]:
-    Decision.objects.bulk_create([wish.decision for wish in wishes if wish.decision])
-    rows = (
+    bulk.insert(Decision, [wish.decision for wish in wishes if wish.decision])
+    rows = [
         Offer(
             item_id=wish.item_id,
             agent=wish.agent,
-            decision=wish.decision,
+            decision_id=wish.decision.pk if wish.decision else None,
             epoch=wish.epoch + 1,
             units=wish.units,
             offered_at=now,
             expires_at=now + timedelta(seconds=wish.offer_seconds),
         )
         for wish in wishes
-    )
-    return Offer.objects.bulk_create(rows)
+    ]
+    return list(bulk.insert(Offer, rows))
 
 
 def _made(wish: Wish, offer: Offer, by: Actor) -> events.Entry:
