@@ -20,7 +20,7 @@ def insert(model: type[Row], rows: Sequence[Row]) -> Sequence[Row]:
         return model._default_manager.bulk_create(rows)
     meta, quote = model._meta, connection.ops.quote_name
     fields = meta.concrete_fields
-    columns = ", ".join(quote(field.column) for field in fields)
+    columns = ", ".join(quote(field.column or field.name) for field in fields)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",

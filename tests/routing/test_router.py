@@ -271,7 +271,8 @@ def test_many_offers_cost_as_many_queries_as_few(django_assert_max_num_queries):
         make_agent(queue.team)
     for _ in range(30):
         put_in_line(queue)
-    with django_assert_max_num_queries(35):
+    # On PostgreSQL, two for each kind of row: its ids, then COPY.
+    with django_assert_max_num_queries(45):
         assert run_once() == 30
     assert_in_order()
 
