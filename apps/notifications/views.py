@@ -21,7 +21,6 @@ from .models import Purpose
 from .services import preferences as wishes
 
 METHODS = require_http_methods(["GET", "HEAD", "POST"])
-NO_INDEX = {"X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
 
 
 @METHODS
@@ -102,6 +101,5 @@ def _page(request: HttpRequest, name: str, customer: Customer, context: dict) ->
     }
     with override(placeholders.spoken(customer.language or "en")):
         response = render(request, f"notifications/{name}.html", context)
-    for header, value in NO_INDEX.items():
-        response[header] = value
+    response["X-Robots-Tag"] = "noindex"
     return response

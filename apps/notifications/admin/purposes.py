@@ -11,11 +11,19 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import CheckboxesWidget, HistoryAdmin, StackedInline, display, register
+from apps.core.admin_base import (
+    CheckboxesWidget,
+    HistoryAdmin,
+    SelectWidget,
+    StackedInline,
+    display,
+    register,
+)
 
 from .. import rule_words
 from ..choices import Way
 from ..models import Purpose, SendingRule
+from ..models.texts import every_weekday
 
 RULED_WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
 WEEKDAYS = [
@@ -25,9 +33,9 @@ WEEKDAYS = [
 
 
 class SendingRuleForm(forms.ModelForm):
-    way = forms.ChoiceField(label=_("Way"), choices=RULED_WAYS)
+    way = forms.ChoiceField(label=_("Way"), choices=RULED_WAYS, widget=SelectWidget)
     weekdays = forms.TypedMultipleChoiceField(
-        label=_("Allowed days"), choices=WEEKDAYS, coerce=int, widget=CheckboxesWidget
+        label=_("Allowed days"), choices=WEEKDAYS, coerce=int, widget=CheckboxesWidget, initial=every_weekday
     )
 
     class Meta:
