@@ -56,6 +56,11 @@ class Hub:
         for group in list(socket.groups):
             self.leave(group, socket)
 
+    def close_all(self, code: int) -> None:
+        """The server is about to end."""
+        for socket in tuple(self.sockets):
+            socket.close(code)
+
     def strangers_from(self, network: str) -> int:
         return self._strangers[network]
 

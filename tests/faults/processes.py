@@ -25,7 +25,7 @@ import psycopg
 from eml.settings import env
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 OURS = ("EML_", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
 
 
@@ -97,8 +97,16 @@ class Process:
 
     def stop(self, number: int = signal.SIGTERM, *, seconds: float = 30) -> int:
         """Ask it to end; returns its exit code."""
+        self.ask_to_stop(number)
+        return self.ended(seconds=seconds)
+
+    def ask_to_stop(self, number: int = signal.SIGTERM) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    def ended(self, *, seconds: float) -> int:
+        """Its exit code, once it has ended."""
+        assert self._process is not None
         return self._process.wait(seconds)
 
     def end(self) -> None:

@@ -6,14 +6,18 @@ import os
 import signal
 import socket
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from apps.core.realtime import CloseCode
 from eml.settings.env import ec_private_key
+from tests.conftest import LiveServer
 from tests.faults.processes import Installation, Process, embedded, free_port, wait_until
+from tests.wire import wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 STOP_SECONDS = 10.0
@@ -134,3 +138,20 @@ def test_up_without_its_database_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "DATABASE_URL" in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_f02_up_tells_open_sockets_to_come_back_before_it_ends(fresh) -> None:
+    _, server = fresh
+    server.start().wait_ready()
+    with httpx.Client(base_url=server.url) as client:
+        # Its connection stays open, without a request.
+        started = client.post(
+            "/api/v1/chat/support/start/", json={"start_key": str(uuid.uuid4()), "body": "hello"}
+        ).json()
+        live = LiveServer("127.0.0.1", server.port)
+        with wire(live, "/ws/chat/") as socket:
+            socket.send({"type": "auth", "token": started["token"]})
+            socket.wait_for("ready", seconds=30)
+            server.ask_to_stop()
+            assert socket.close_code(seconds=30) == CloseCode.RESTART
+    assert server.ended(seconds=STOP_SECONDS * _busy()) == 0
