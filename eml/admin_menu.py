@@ -68,6 +68,8 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
     (
         _("Notifications"),
         [
+            Entry(_("Reminders"), "notifications_active", "notifications.reminder"),
+            Entry(_("Appointments"), "event", "notifications.appointment"),
             Entry(_("Automations"), "bolt", "notifications.automation"),
             Entry(_("Templates"), "article", "notifications.template"),
             Entry(_("Purposes and rules"), "rule", "notifications.purpose"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
+from apps.users.choices import Role
 from apps.users.models import Customer, User
 
 from .choices import Reason, Way
 from .errors import VersionNotFound
-from .models import Notice, Preference, Purpose, Suppression, Template, TemplateVersion
+from .models import Appointment, Notice, Preference, Purpose, Reminder, Suppression, Template, TemplateVersion
 from .services.preferences import CONTACT_KINDS, wants
 
 NOTICES_SHOWN = 30
@@ -90,3 +91,25 @@ def get_version(pk: int) -> TemplateVersion:
     if version is None:
         raise VersionNotFound
     return version
+
+
+def reminders_visible_to(user: User) -> QuerySet[Reminder]:
+    """Administrators see all; supervisors those of their teams and of their teams' customers; agents their own, and
+    those of conversations in their teams."""
+    if user.has_role(Role.ADMIN):
+        return Reminder.objects.all()
+    if not user.has_role(Role.AGENT):
+        return Reminder.objects.none()
+    teams = user.teams.values("id")
+    own = Q(user=user) | Q(conversation__team__in=teams)
+    if user.has_role(Role.SUPERVISOR):
+        own |= Q(team__in=teams)
+    return Reminder.objects.filter(own)
+
+
+def appointments_visible_to(user: User) -> QuerySet[Appointment]:
+    if user.has_role(Role.ADMIN):
+        return Appointment.objects.all()
+    if not user.has_role(Role.AGENT):
+        return Appointment.objects.none()
+    return Appointment.objects.filter(team__in=user.teams.values("id"))

@@ -352,6 +352,8 @@ MODELS = {
     "notifications_purpose": Model("purpose", SET_UP, SET_UP, ALL, has_history=True),
     "notifications_preference": Model("preference", "view add", "view add"),
     "notifications_suppression": Model("suppression", "view add delete", "view add delete", ALL),
+    "notifications_reminder": Model("reminder", "view add", "view add"),
+    "notifications_appointment": Model("appointment", SET_UP, SET_UP),
     "notifications_automation": Model("automation", SET_UP, TIDY, ALL, has_history=True),
     "routing_agent": Model("agent", SET_UP, SET_UP),
     "routing_calendar": Model("calendar", TIDY, TIDY, ALL, has_history=True),

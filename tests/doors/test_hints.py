@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from apps.core.models import ErrorGroup, Handling
 from apps.messaging.models import CannedReply, Conversation
+from apps.notifications.models import Appointment, Reminder
 from apps.routing.models import Agent, Item
 from apps.users.models import Customer, User
 
@@ -117,6 +118,8 @@ ACTIONS = [
     ("core_handling", "retry", Handling, "handling", {}),
     # Errors belong to no team; the one there is no incident.
     ("core_errorgroup", "acknowledge", ErrorGroup, "error", {}),
+    ("notifications_reminder", "cancel", Reminder, "reminder", {}),
+    ("notifications_appointment", "cancel", Appointment, "appointment", {}),
     ("users_user", "sign_out", User, "user", {}),
     ("users_user", "switch_off", User, "user", {}),
     ("users_user", "remove_second_factor", User, "user", {}),

@@ -21,10 +21,12 @@ from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
 from apps.notifications.models import (
+    Appointment,
     Automation,
     Notice,
     Preference,
     Purpose,
+    Reminder,
     Suppression,
     Template,
     TemplateVersion,
@@ -44,6 +46,7 @@ from tests.factories import (
     make_reason,
     make_skill,
     make_team,
+    make_template,
     make_user,
     make_visitor,
     put_in_line,
@@ -190,6 +193,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "attachment": attachment.pk,
         "event": event.pk,
         "notice": notice.pk,
+        **_reminded(customer, team, mark),
         "handling": _handling(event).pk,
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
@@ -221,6 +225,23 @@ def _handling(event: Event) -> Handling:
 def _callback(queue: Any) -> Callback:
     item = put_in_line(queue)
     return Callback.objects.create(conversation=item.conversation, way="call", phone="+4930901820")
+
+
+def _reminded(customer: Customer, team: Any, mark: str) -> dict[str, int]:
+    soon = timezone.now() + timedelta(days=3)
+    appointment = Appointment.objects.create(
+        customer=customer, team=team, title=f"Visit {mark}", starts_at=soon
+    )
+    reminder = Reminder.objects.create(
+        template=make_template(),
+        customer=customer,
+        team=team,
+        ways=["email"],
+        appointment=appointment,
+        offset_minutes=-60,
+        next_at=soon,
+    )
+    return {"appointment": appointment.pk, "reminder": reminder.pk}
 
 
 def _decision(item: Item, agent: Any) -> Decision:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import automations, people, purposes, templates
+from . import automations, people, purposes, reminders, templates
 
-__all__ = ["automations", "people", "purposes", "templates"]
+__all__ = ["automations", "people", "purposes", "reminders", "templates"]

@@ -149,7 +149,7 @@ def _first(row: Reminder, *, fold: int | None, now: datetime) -> Occurrence:
     if row.appointment is not None:
         found = next_occurrence(row, after=now)
     else:
-        wall, zone = _start(row), zone_of(row)
+        wall, zone = start_of(row), zone_of(row)
         if not row.rrule:
             _check_wall(wall, zone, fold=fold)
         row.fold = fold or 0
@@ -167,7 +167,8 @@ def _check_wall(wall: datetime, zone: ZoneInfo, *, fold: int | None) -> None:
         raise errors.AmbiguousTime(**told)
 
 
-def _start(row: Reminder) -> datetime:
+def start_of(row: Reminder) -> datetime:
+    """The wall time of the first occurrence of one that is not relative to an appointment."""
     assert row.date is not None  # the constraint reminder_has_a_time
     assert row.time is not None
     return datetime.combine(row.date, row.time)
@@ -181,7 +182,7 @@ def next_occurrence(row: Reminder, *, after: datetime) -> Occurrence | None:
         at = row.appointment.starts_at + timedelta(minutes=row.offset_minutes)
         found = Occurrence(at.astimezone(zone).replace(tzinfo=None), at) if at > after else None
     else:
-        found = recurrence.next_after(after, rule=row.rrule, start=_start(row), zone=zone, fold=row.fold)
+        found = recurrence.next_after(after, rule=row.rrule, start=start_of(row), zone=zone, fold=row.fold)
     if found and row.expires_at and found.at >= row.expires_at:
         return None
     return found

@@ -1,0 +1,275 @@
+"""Reminders and appointments: set up here, carried on by themselves."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from django import forms
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
+from apps.routing.admin.base import do_each
+from apps.users import selectors as people
+from apps.users.permissions import user_of
+
+from .. import recurrence, selectors
+from ..choices import ReminderState, Way
+from ..models import Appointment, Delivery, Reminder, Template
+from ..services import appointments, reminders
+from .base import TellsWhy, become
+
+SHOWN_AHEAD = 5
+REPEATS = [
+    ("", _("once")),
+    ("FREQ=DAILY", _("every day")),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", _("every working day (Monday to Friday)")),
+    ("FREQ=WEEKLY", _("every week")),
+    ("FREQ=MONTHLY", _("every month")),
+    ("FREQ=YEARLY", _("every year")),
+]
+_WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
+
+
+class ReminderForm(forms.ModelForm):
+    ways = forms.MultipleChoiceField(label=_("Ways"), choices=_WAYS, widget=forms.CheckboxSelectMultiple)
+    repeats = forms.ChoiceField(label=_("Repeats"), choices=REPEATS, required=False)
+    is_second_time = forms.BooleanField(
+        label=_("the second time"),
+        required=False,
+        help_text=_("Only on the night the clocks go back, when the time exists twice."),
+    )
+
+    class Meta:
+        model = Reminder
+        fields = (
+            "customer",
+            "user",
+            "template",
+            "ways",
+            "note",
+            "date",
+            "time",
+            "zone",
+            "rrule",
+            "appointment",
+            "offset_minutes",
+            "expires_at",
+            "catch_up",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if bool(data.get("customer")) == bool(data.get("user")):
+            self.add_error("customer", _("Choose a customer or a colleague."))
+        data["rrule"] = data.get("rrule") or data.get("repeats", "")
+        return data
+
+    def _post_clean(self) -> None:
+        """The service looks at the whole; constraints of the row would only say less clearly what it says."""
+
+
+@register(Reminder)
+class ReminderAdmin(TellsWhy, ModelAdmin):
+    form = ReminderForm
+    paginator = InfinitePaginator
+    list_display = ["person", "template", "next_time", "rule", "state"]
+    list_filter = ["state"]
+    list_select_related = ["customer", "user", "template"]
+    search_fields = ["customer__name", "user__name"]
+    ordering = ["-id"]
+    actions = ["cancel"]
+    autocomplete_fields = ["customer"]
+    readonly_fields = ["person", "template_name", "ways_named", "state", "next_time", "ahead", "went_out"]
+    fieldsets = [
+        (_("Who"), {"fields": ["customer", "user"]}),
+        (_("What"), {"fields": ["template", "ways", "note"]}),
+        (
+            _("When"),
+            {
+                "fields": [("date", "time", "zone"), ("repeats", "rrule"), "is_second_time"],
+                "description": _("By the recipient's own clock, unless you name a time zone."),
+            },
+        ),
+        (_("… or before an appointment"), {"fields": [("appointment", "offset_minutes")]}),
+        (_("Limits"), {"fields": [("expires_at", "catch_up")]}),
+    ]
+    _shown = [
+        "person",
+        "template_name",
+        "ways_named",
+        "note",
+        "rrule",
+        "state",
+        "next_time",
+        "ahead",
+        "went_out",
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reminder]:
+        visible = selectors.reminders_visible_to(user_of(request))
+        return super().get_queryset(request).filter(pk__in=visible.values("pk"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Reminder | None = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj is None else [(None, {"fields": self._shown})]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        asks = user_of(request)
+        offered: dict[str, QuerySet] = {
+            "customer": people.customers_visible_to(asks),
+            "user": people.users_visible_to(asks).filter(is_active=True),
+            "template": Template.objects.filter(is_active=True, version__gt=0),
+            "appointment": selectors.appointments_visible_to(asks).filter(
+                is_cancelled=False, starts_at__gt=timezone.now()
+            ),
+        }
+        if db_field.name in offered:
+            kwargs["queryset"] = offered[db_field.name]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: Reminder | None = None) -> bool:
+        return False  # cancelled and set up anew, so that what waits and what is shown agree
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_reminder")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Reminder | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Reminder, form: Any, change: bool) -> None:
+        by, data = user_of(request), form.cleaned_data
+        plan = reminders.Plan(
+            template=data["template"],
+            to=data["customer"] or data["user"],
+            ways=data["ways"],
+            date=data["date"],
+            time=data["time"],
+            fold=1 if data["is_second_time"] else None,
+            zone=data["zone"] or "",
+            rrule=data["rrule"],
+            appointment=data["appointment"],
+            offset_minutes=data["offset_minutes"],
+            note=data["note"] or "",
+            expires_at=data["expires_at"],
+            catch_up=data["catch_up"],
+            team=by.teams.first(),
+        )
+        become(obj, reminders.schedule(plan, by=by, now=timezone.now()))
+
+    @action(description=_("Cancel the selected reminders"), permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Reminder]) -> None:
+        by, now = user_of(request), timezone.now()
+        do_each(request, queryset, lambda row: reminders.cancel(row.pk, by=by, now=now))
+
+    @display(description=_("to"))
+    def person(self, reminder: Reminder) -> Model | None:
+        return reminder.customer or reminder.user
+
+    @display(description=_("template"))
+    def template_name(self, reminder: Reminder) -> str:
+        return reminder.template.name
+
+    @display(description=_("ways"))
+    def ways_named(self, reminder: Reminder) -> str:
+        return ", ".join(str(Way(way).label) for way in reminder.ways)
+
+    @display(description=_("next"), ordering="next_at")
+    def next_time(self, reminder: Reminder) -> Any:
+        return reminder.next_at
+
+    @display(description=_("repeats"))
+    def rule(self, reminder: Reminder) -> Any:
+        return dict(REPEATS).get(reminder.rrule, reminder.rrule)
+
+    @display(description=_("next times (on the recipient's clock)"))
+    def ahead(self, reminder: Reminder) -> SafeString | str:
+        if reminder.state != ReminderState.ACTIVE or reminder.next_at is None:
+            return "–"
+        zone = reminders.zone_of(reminder)
+        times = [reminder.next_at] if reminder.appointment_id else self._times(reminder)
+        return format_html_join(
+            "", "<div>{}</div>", ((f"{at.astimezone(zone):%a %Y-%m-%d %H:%M} {zone.key}",) for at in times)
+        )
+
+    @staticmethod
+    def _times(reminder: Reminder) -> list[Any]:
+        found = recurrence.occurrences(
+            reminder.rrule,
+            start=reminders.start_of(reminder),
+            zone=reminders.zone_of(reminder),
+            fold=reminder.fold,
+        )
+        assert reminder.next_at is not None
+        first = reminder.next_at
+        return [one.at for one in islice((one for one in found if one.at >= first), SHOWN_AHEAD)]
+
+    @display(description=_("what became of it"))
+    def went_out(self, reminder: Reminder) -> SafeString | str:
+        rows = Delivery.objects.filter(cause=reminders.cause_of(reminder.pk)).order_by("-slot_at")[:20]
+        return (
+            format_html_join(
+                "",
+                "<div>{} · {} · {}{}</div>",
+                (
+                    (
+                        f"{timezone.localtime(row.slot_at):%Y-%m-%d %H:%M}",
+                        row.get_way_display(),
+                        row.get_state_display(),
+                        f" ({row.get_reason_display()})" if row.reason else "",
+                    )
+                    for row in rows
+                ),
+            )
+            or "–"
+        )
+
+
+@register(Appointment)
+class AppointmentAdmin(TellsWhy, ModelAdmin):
+    paginator = InfinitePaginator
+    list_display = ["title", "customer", "starts_at", "team", "is_cancelled"]
+    list_filter = ["is_cancelled"]
+    list_select_related = ["customer", "team"]
+    search_fields = ["title", "customer__name", "=external_id"]
+    ordering = ["-starts_at"]
+    actions = ["cancel"]
+    autocomplete_fields = ["customer"]
+    fields = ["customer", "team", "title", "starts_at", "external_id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Appointment]:
+        visible = selectors.appointments_visible_to(user_of(request))
+        return super().get_queryset(request).filter(pk__in=visible.values("pk"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Appointment | None = None) -> list[str]:
+        """Afterwards only its time moves."""
+        return [] if obj is None else ["customer", "team", "title", "external_id"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "customer":
+            kwargs["queryset"] = people.customers_visible_to(user_of(request))
+        if db_field.name == "team":
+            kwargs["queryset"] = people.teams_visible_to(user_of(request))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_appointment")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Appointment | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
+        data, now = form.cleaned_data, timezone.now()
+        if change:
+            become(obj, appointments.move(obj.pk, starts_at=data["starts_at"], now=now))
+        else:
+            become(obj, appointments.make(**data, now=now))
+
+    @action(description=_("Cancel the selected appointments and their reminders"), permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Appointment]) -> None:
+        by, now = user_of(request), timezone.now()
+        do_each(request, queryset, lambda row: appointments.cancel(row.pk, by=by, now=now))

@@ -1,0 +1,94 @@
+"""Reminders from the command line: `manage.py reminders list|due|send|cancel|preview`."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.core.errors import EMLError
+from apps.core.events import SYSTEM
+from apps.notifications import recurrence
+from apps.notifications.models import Reminder
+from apps.notifications.services import reminders
+from apps.notifications.tasks import advance
+from apps.routing.services import clock
+
+MOST_SHOWN = 1000
+
+
+class Command(BaseCommand):
+    help = "Show what reminders wait, what is due, what comes; carry due ones on, or cancel one."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        for name, text in {
+            "list": "active reminders, the next first",
+            "due": "those whose time has come and that are not carried on yet",
+            "send": "carry due ones on now, as the tick does every few seconds",
+            "cancel": "call one off",
+            "preview": "the next times of one",
+        }.items():
+            action = actions.add_parser(name, help=text)
+            action.add_argument("--json", action="store_true", help="print JSON, a line for each")
+            if name in ("cancel", "preview"):
+                action.add_argument("id", type=int)
+            if name == "preview":
+                action.add_argument("--count", type=int, default=10)
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        try:
+            rows = getattr(self, f"_{action}")(**options)
+        except EMLError as error:
+            raise CommandError(str(error)) from error
+        for row in rows:
+            text = json.dumps(row) if options["json"] else "  ".join(str(value) for value in row.values())
+            self.stdout.write(text)
+
+    def _list(self, **_: Any) -> list[dict[str, Any]]:
+        return [_shown(row) for row in _active()[:MOST_SHOWN]]
+
+    def _due(self, **_: Any) -> list[dict[str, Any]]:
+        return [_shown(row) for row in _active().filter(next_at__lte=clock.now())[:MOST_SHOWN]]
+
+    def _send(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"carried_on": advance()}]
+
+    def _cancel(self, *, id: int, **_: Any) -> list[dict[str, Any]]:
+        return [_shown(reminders.cancel(id, by=SYSTEM, now=clock.now()))]
+
+    def _preview(self, *, id: int, count: int, **_: Any) -> list[dict[str, Any]]:
+        row = Reminder.objects.select_related("customer", "user", "appointment").filter(pk=id).first()
+        if row is None:
+            raise CommandError(f"There is no reminder {id}.")
+        return [{"at": at.isoformat()} for at in _times(row, count)]
+
+
+def _active() -> Any:
+    return Reminder.objects.active().select_related("customer", "user").order_by("next_at", "id")
+
+
+def _shown(row: Reminder) -> dict[str, Any]:
+    person = row.customer or row.user
+    return {
+        "id": row.pk,
+        "state": row.state,
+        "next_at": row.next_at.isoformat() if row.next_at else None,
+        "to": person.actor_ref if person else None,
+        "repeats": row.rrule,
+    }
+
+
+def _times(row: Reminder, count: int) -> list[datetime]:
+    zone = reminders.zone_of(row)
+    if row.next_at is None:
+        return []
+    if row.appointment_id:
+        return [row.next_at.astimezone(zone)]
+    found = recurrence.occurrences(row.rrule, start=reminders.start_of(row), zone=zone, fold=row.fold)
+    first = row.next_at
+    return [one.at.astimezone(zone) for one in islice((one for one in found if one.at >= first), count)]

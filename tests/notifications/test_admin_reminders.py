@@ -1,0 +1,133 @@
+"""Reminders and appointments in the admin and on the command line."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core.events import SYSTEM
+from apps.notifications.choices import DeliveryState, ReminderState
+from apps.notifications.models import Appointment, Delivery, Reminder
+from apps.notifications.services import reminders
+from apps.users.choices import Role
+from tests.factories import make_customer, make_team, make_template, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team():
+    return make_team()
+
+
+@pytest.fixture
+def boss(client, team):
+    user = make_user(Role.SUPERVISOR, [team])
+    client.force_login(user)
+    return user
+
+
+def add(client, **fields):
+    fields = {
+        "ways": ["email"],
+        "date": (timezone.now() + timedelta(days=2)).date().isoformat(),
+        "time": "09:00",
+        "catch_up": "send",
+    } | fields
+    return client.post(reverse("admin:notifications_reminder_add"), fields)
+
+
+def test_a_supervisor_schedules_a_daily_reminder(client, boss, team) -> None:
+    customer = make_customer([team], time_zone="Europe/Berlin")
+    answer = add(
+        client, customer=customer.pk, template=make_template().pk, repeats="FREQ=DAILY", note="Bring it"
+    )
+    assert answer.status_code == 302
+    reminder = Reminder.objects.get()
+    assert (reminder.rrule, reminder.created_by, reminder.team) == ("FREQ=DAILY", boss, team)
+    assert Delivery.objects.get(cause=f"reminder:{reminder.pk}").state == DeliveryState.DUE
+    page = client.get(reverse("admin:notifications_reminder_change", args=[reminder.pk])).content.decode()
+    assert page.count("09:00 Europe/Berlin") == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Choose a customer or a colleague"),
+        ({"rrule": "FREQ=SECONDLY"}, "daily, weekly"),
+        ({"date": "2001-01-01"}, "must lie in the future"),
+        ({"ways": ["in_app"]}, "no console"),
+    ],
+)
+def test_what_cannot_work_is_said_and_nothing_is_saved(client, boss, team, fields, words) -> None:
+    fields = {"template": make_template().pk} | fields
+    if len(fields) > 1:
+        fields["customer"] = make_customer([team]).pk
+    answer = add(client, **fields)
+    page = (client.get(answer["Location"]) if answer.status_code == 302 else answer).content.decode()
+    assert words in page
+    assert not Reminder.objects.exists()
+
+
+def test_a_foreign_customer_is_not_on_offer(client, boss) -> None:
+    answer = add(client, customer=make_customer([make_team()]).pk, template=make_template().pk)
+    assert answer.status_code == 200
+    assert not Reminder.objects.exists()
+
+
+def make_reminder(team, **fields) -> Reminder:
+    plan = reminders.Plan(
+        template=make_template(),
+        to=make_customer([team]),
+        ways=["email"],
+        date=(timezone.now() + timedelta(days=2)).date(),
+        time=timezone.now().time().replace(microsecond=0),
+        team=team,
+        **fields,
+    )
+    return reminders.schedule(plan, by=SYSTEM, now=timezone.now())
+
+
+def test_cancelling_calls_off_what_waits(client, boss, team) -> None:
+    reminder = make_reminder(team)
+    data = {"action": "cancel", "_selected_action": [reminder.pk]}
+    client.post(reverse("admin:notifications_reminder_changelist"), data)
+    reminder.refresh_from_db()
+    assert reminder.state == ReminderState.CANCELLED
+
+
+def test_an_appointment_is_made_and_moved(client, boss, team) -> None:
+    customer, starts = make_customer([team]), timezone.localtime() + timedelta(days=4)
+    when = {"starts_at_0": starts.date().isoformat(), "starts_at_1": "10:00"}
+    fields = {"customer": customer.pk, "team": team.pk, "title": "Check-up"} | when
+    assert client.post(reverse("admin:notifications_appointment_add"), fields).status_code == 302
+    appointment = Appointment.objects.get()
+    page = reverse("admin:notifications_appointment_change", args=[appointment.pk])
+    assert client.post(page, when | {"starts_at_1": "11:30"}).status_code == 302
+    moved = Appointment.objects.get()
+    assert moved.starts_at - appointment.starts_at == timedelta(minutes=90)
+
+
+def run(capsys, *words: str) -> list[dict]:
+    call_command("reminders", *words, "--json")
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_command_lists_previews_sends_and_cancels(capsys, team) -> None:
+    reminder = make_reminder(team, rrule="FREQ=DAILY")
+    assert [row["id"] for row in run(capsys, "list")] == [reminder.pk]
+    assert len(run(capsys, "preview", str(reminder.pk), "--count", "3")) == 3
+    assert run(capsys, "due") == []
+    Reminder.objects.update(next_at=timezone.now() - timedelta(seconds=1))
+    assert [row["id"] for row in run(capsys, "due")] == [reminder.pk]
+    assert run(capsys, "send") == [{"carried_on": 1}]
+    assert run(capsys, "cancel", str(reminder.pk))[0]["state"] == "cancelled"
+    with pytest.raises(CommandError, match="is over"):
+        run(capsys, "cancel", str(reminder.pk))
+    with pytest.raises(CommandError, match="no reminder"):
+        run(capsys, "preview", "999999")
