@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
-from apps.routing.admin.base import do_each
+from apps.core.admin_rows import do_each
 from apps.users import selectors as people
 from apps.users.permissions import user_of
 

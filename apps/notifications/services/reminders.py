@@ -307,6 +307,14 @@ def advance(*, now: datetime) -> int:
     return len(rows)
 
 
+def advance_all(*, now: datetime) -> int:
+    """`advance`, batch by batch, until none is due."""
+    done = 0
+    while count := advance(now=now):
+        done += count
+    return done
+
+
 def replan(reminders: Iterable[int], *, now: datetime) -> None:
     """After the recipient's zone or the appointment's time changed: what waits is called off and made anew."""
     for reminder_id in reminders:

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import ModelAdmin, SelectWidget, TabularInline, action, display, register
+from apps.core.admin_rows import do_each
 from apps.users.permissions import user_of
 from apps.users.selectors import users_visible_to
 
@@ -25,7 +26,7 @@ from ..choices import State
 from ..models import Agent, AgentSkill, NotReadyReason
 from ..services import bell, clock, supervision
 from . import days
-from .base import TellsWhy, ago, ask, do_each
+from .base import TellsWhy, ago, ask
 
 # How each state is coloured; grey where nothing is named.
 COLOURS = {

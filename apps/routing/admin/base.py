@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from apps.core.admin_base import site
+from apps.core.admin_rows import told
 from apps.core.errors import EMLError
 
 # A page of the list, and no more: each row is a transaction of its own.
@@ -36,26 +36,6 @@ class TellsWhy:
             for text in told(error):
                 messages.error(request, text)
             return redirect(request.get_full_path())
-
-
-def told(error: EMLError) -> list[str]:
-    """The sentences of an error, those about single fields too."""
-    return [str(error)] if not error.fields else [text for texts in error.fields.values() for text in texts]
-
-
-def do_each(request: HttpRequest, rows: Iterable[Model], do: Callable[[Any], Any]) -> None:
-    """Do it to each row; what cannot be done is named with its reason, and hinders no other."""
-    done = 0
-    for row in rows:
-        try:
-            do(row)
-            done += 1
-        except EMLError as error:
-            messages.error(request, f"{row}: {' '.join(told(error))}")
-    if done:
-        messages.success(
-            request, ngettext("Done for %(count)s.", "Done for all %(count)s.", done) % {"count": done}
-        )
 
 
 def ask(

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import SelectWidget
+from apps.core.admin_rows import do_each
 from apps.users.choices import Role
 from apps.users.permissions import user_of
 from apps.users.policy import home_path
@@ -23,7 +24,7 @@ from apps.users.policy import home_path
 from .. import selectors
 from ..models import Agent
 from ..services import agents, clock, work
-from .base import ask, do_each
+from .base import ask
 
 ConversationOf = Callable[[Any], int]
 

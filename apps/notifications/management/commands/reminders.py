@@ -15,7 +15,6 @@ from apps.core.events import SYSTEM
 from apps.notifications import recurrence
 from apps.notifications.models import Reminder
 from apps.notifications.services import reminders
-from apps.notifications.tasks import advance
 from apps.routing.services import clock
 
 MOST_SHOWN = 1000
@@ -56,7 +55,7 @@ class Command(BaseCommand):
         return [_shown(row) for row in _active().filter(next_at__lte=clock.now())[:MOST_SHOWN]]
 
     def _send(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"carried_on": advance()}]
+        return [{"carried_on": reminders.advance_all(now=clock.now())}]
 
     def _cancel(self, *, id: int, **_: Any) -> list[dict[str, Any]]:
         return [_shown(reminders.cancel(id, by=SYSTEM, now=clock.now()))]
