@@ -5,12 +5,12 @@ from __future__ import annotations
 from apps.core.events import subscribe
 from apps.core.models import Event
 from apps.routing.services import clock
-from apps.users.events import CustomerChanged
+from apps.users.events import CustomerChanged, CustomerMerged
 
 from . import triggers
 from .events import TemplateChanged
 from .models import Reminder
-from .services import automations, deliveries, reminders
+from .services import automations, deliveries, preferences, reminders
 
 
 @subscribe(*triggers.FACTS)
@@ -24,6 +24,12 @@ def follow_customer(event: Event) -> None:
     if "time_zone" in event.payload["fields"]:
         his = Reminder.objects.active().filter(customer=event.payload["customer"], zone="", appointment=None)
         reminders.replan(his.values_list("id", flat=True), now=clock.now())
+
+
+@subscribe(CustomerMerged)
+def merge_wishes(event: Event) -> None:
+    """Of two records of one person the later wish holds."""
+    preferences.merge(event.payload["customer"], event.payload["into"])
 
 
 @subscribe(TemplateChanged)

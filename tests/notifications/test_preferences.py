@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from apps.core.events import SYSTEM
 from apps.core.models import Event
-from apps.notifications import keywords, links
+from apps.notifications import keywords, links, subscribers
 from apps.notifications.choices import ConsentSource, PurposeKind, Reason, Way
 from apps.notifications.models import Preference, Purpose, Suppression
 from apps.notifications.services import preferences
@@ -202,6 +202,15 @@ def test_of_two_merged_wishes_the_later_one_holds() -> None:
         preferences.merge(double.pk, keep.pk)
     assert _wishes(keep) == {(one.pk, "email"): False, (two.pk, "email"): False, (three.pk, "email"): False}
     assert not _wishes(double)
+
+
+def test_merging_customers_merges_what_they_want() -> None:
+    keep, double, purpose = _customer(), _customer(), make_purpose()
+    refusal = [Wish(purpose.pk, "email", False)]
+    preferences.set_wishes(double, refusal, source=ConsentSource.STAFF, by=SYSTEM, now=NOW)
+    customers.merge(keep, double, by=SYSTEM)
+    subscribers.merge_wishes(Event.objects.get(type="users.customer.merged"))
+    assert _wishes(keep) == {(purpose.pk, "email"): False}
 
 
 # Addresses
