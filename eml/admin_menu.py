@@ -75,6 +75,8 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
             Entry(_("Purposes and rules"), "rule", "notifications.purpose"),
             Entry(_("Customers' wishes"), "fact_check", "notifications.preference"),
             Entry(_("Stopped addresses"), "block", "notifications.suppression"),
+            Entry(_("Gateways"), "router", "notifications.gateway"),
+            Entry(_("Webhooks"), "webhook", "notifications.webhooksubscription"),
         ],
     ),
     (

@@ -23,6 +23,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("chat/", include("apps.messaging.urls")),
     path("preferences/", include("apps.notifications.urls")),
+    path("hooks/", include("apps.notifications.api.hooks")),
     path("console/", include("apps.console.urls")),
     path("api/v1/", include(api_v1)),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),

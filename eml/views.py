@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from apps.messaging.choices import InboxKind
 from apps.messaging.models import Inbox
 
 from .demo import LOGINS
@@ -13,7 +14,7 @@ from .demo import LOGINS
 
 def front(request: HttpRequest) -> HttpResponse:
     context = {
-        "inboxes": Inbox.objects.filter(is_active=True),
+        "inboxes": Inbox.objects.filter(is_active=True, kind=InboxKind.CHAT),
         "demo_logins": LOGINS if settings.DEMO else [],
     }
     return render(request, "front.html", context)

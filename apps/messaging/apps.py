@@ -13,6 +13,7 @@ class MessagingConfig(AppConfig):
         "message": (),
         "note": (),
         "attachment": (),
+        "arrival": (),
         "visitorsession": (),
         "historicalinbox": ("view",),
         "historicalcannedreply": ("view",),

@@ -8,6 +8,19 @@ class InboxKind(models.TextChoices):
     """Where customers' messages arrive. A new kind brings its own gateway."""
 
     CHAT = "chat", _("Web chat")
+    EMAIL = "email", _("E-mail")
+    SMS = "sms", _("SMS")
+
+
+# Their customers write from an address, and are answered there.
+WRITTEN_KINDS = (InboxKind.EMAIL, InboxKind.SMS)
+
+
+class Quarantined(models.TextChoices):
+    """Why something that arrived is in no conversation."""
+
+    FORGED = "forged", _("Its reply address is not one we gave out")
+    AUTOMATIC = "automatic", _("Written by a machine, and nobody waits for it")
 
 
 class Status(models.TextChoices):

@@ -25,6 +25,16 @@ class NotYourTeam(Forbidden):
     detail = _("This conversation belongs to a team you are not in.")
 
 
+class FilesNotSent(Invalid):
+    code = "files_not_sent"
+    detail = _("Files cannot be sent by e-mail or SMS: write what they say, or a link to them.")
+
+
+class TooLongForSMS(Invalid):
+    code = "too_long_for_sms"
+    detail = _("An SMS has 1,600 characters at most.")
+
+
 class ConversationNotWaiting(Conflict):
     code = "not_waiting"
     detail = _("This conversation does not wait any more.")

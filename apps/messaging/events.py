@@ -57,6 +57,14 @@ class MessageSent(Fact, type="messaging.message.sent"):
 
 
 @dataclass(frozen=True)
+class AnswerGiven(Fact, type="messaging.answer.given"):
+    """An agent's message in a conversation that came by e-mail or SMS: it still has to go there."""
+
+    conversation: int
+    message: int
+
+
+@dataclass(frozen=True)
 class NoteAdded(Fact, type="messaging.note.added"):
     conversation: int
     note: int

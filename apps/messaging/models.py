@@ -14,7 +14,7 @@ from simple_history.models import HistoricalRecords
 
 from apps.users.models import Customer, Team
 
-from .choices import CloseReason, InboxKind, Sender, Status
+from .choices import CloseReason, InboxKind, Quarantined, Sender, Status
 
 
 class Disposition(models.Model):
@@ -81,6 +81,13 @@ class Inbox(models.Model):
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("address"), unique=True, help_text=_("The chat page is /chat/<address>/."))
     kind = models.CharField(_("kind"), max_length=20, choices=InboxKind, default=InboxKind.CHAT)
+    # Where customers write to (e-mail, SMS) and whom answers come from.
+    address = models.CharField(
+        _("e-mail address or number"),
+        max_length=254,
+        blank=True,
+        help_text=_("For e-mail and SMS: support@example.com, or +4930901820. Empty for a chat."),
+    )
     team = models.ForeignKey(Team, models.PROTECT, verbose_name=_("team"), related_name="inboxes")
     language = models.CharField(_("language"), max_length=10, default="en")
     greeting = models.CharField(
@@ -112,6 +119,11 @@ class Inbox(models.Model):
         verbose_name = _("inbox")
         verbose_name_plural = _("inboxes")
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "address"], condition=~Q(address=""), name="inbox_address_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -295,6 +307,29 @@ class Attachment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Arrival(models.Model):
+    """What came by e-mail or SMS, whole; `message` is what the conversation shows of it, once it is in one."""
+
+    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="arrivals", verbose_name=_("inbox"))
+    message = models.OneToOneField(Message, models.CASCADE, null=True, related_name="arrival")
+    # A mail's Message-ID, or the provider's id.
+    source_id = models.CharField(max_length=300)
+    sender = models.CharField(_("sender"), max_length=254)
+    subject = models.CharField(_("subject"), max_length=300, blank=True)
+    text = models.TextField(_("text"), blank=True)
+    quarantined_because = models.CharField(_("held because"), max_length=20, choices=Quarantined, blank=True)
+    at = models.DateTimeField(_("arrived at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("arrival")
+        verbose_name_plural = _("arrivals")
+        constraints = [models.UniqueConstraint(fields=["inbox", "source_id"], name="arrival_once")]
+        indexes = [models.Index(fields=["inbox", "sender", "-id"], name="arrival_by_sender")]
+
+    def __str__(self) -> str:
+        return f"{self.sender} → {self.inbox}"
 
 
 class VisitorSession(models.Model):

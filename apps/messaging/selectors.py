@@ -14,6 +14,7 @@ from apps.users import selectors as people
 from apps.users.choices import Role
 from apps.users.models import User
 
+from .choices import InboxKind
 from .models import (
     Attachment,
     CannedReply,
@@ -82,7 +83,8 @@ def attachment_of_conversation(attachment_id: UUID, *, conversation_id: int) -> 
 
 
 def active_inboxes() -> QuerySet[Inbox]:
-    return Inbox.objects.filter(is_active=True).select_related("team")
+    """Those with a chat page."""
+    return Inbox.objects.filter(is_active=True, kind=InboxKind.CHAT).select_related("team")
 
 
 def active_dispositions() -> QuerySet[Disposition]:

@@ -51,7 +51,7 @@ WORDS: dict[str, Words] = {
     "messaging.attachment.stored": lambda payload, names: _("file uploaded"),
 }
 # The transcript shows each of them.
-LEFT_OUT = {"messaging.message.sent"}
+LEFT_OUT = {"messaging.message.sent", "messaging.answer.given"}
 
 
 def lines(events: Iterable[Event]) -> list[Line]:

@@ -27,6 +27,13 @@ class DeliveryDead(Fact, type="notifications.delivery.dead"):
 
 
 @dataclass(frozen=True)
+class WebhookDisabled(Fact, type="notifications.webhook.disabled"):
+    """The receiver said that it is gone."""
+
+    subscription: int
+
+
+@dataclass(frozen=True)
 class QueueChanged(Fact, type="notifications.queue.changed"):
     """Somebody paused, resumed, slowed, revived or emptied a sending queue; `what` says which."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from apps.core.events import subscribe
 from apps.core.models import Event
+from apps.messaging.events import AnswerGiven
 from apps.routing.services import clock
 from apps.users.events import CustomerChanged, CustomerMerged
 
-from . import triggers
-from .events import TemplateChanged
+from . import published, triggers
+from .choices import Way
+from .events import DeliveryDead, TemplateChanged
 from .models import Reminder
-from .services import automations, deliveries, preferences, reminders
+from .services import answers, automations, deliveries, preferences, reminders, webhooks
 
 
 @subscribe(*triggers.FACTS)
@@ -36,3 +38,20 @@ def merge_wishes(event: Event) -> None:
 def follow_template(event: Event) -> None:
     """What has not gone out yet goes out with the new text."""
     deliveries.use_version(event.payload["template"], number=event.payload["version"])
+
+
+@subscribe(AnswerGiven)
+def send_answer(event: Event) -> None:
+    """Agents answer by the way the customer wrote."""
+    answers.send(event.payload["message"], now=clock.now())
+
+
+@subscribe(*published.FACTS)
+def publish(event: Event) -> None:
+    webhooks.publish(event, now=clock.now())
+
+
+@subscribe(DeliveryDead)
+def follow_dead_webhook(event: Event) -> None:
+    if event.payload["way"] == Way.WEBHOOK:
+        webhooks.follow_dead(event.payload["delivery"])

@@ -229,6 +229,8 @@ CONSOLE_ROWS = {
 
 PAGE_ROWS = {
     #                                        AN  VA  AX  AY  SX  AD  DX
+    # Providers call it, with a signature; this gateway does not exist.
+    "hook": page(POST="404", other="405"),
     "front": page(GET="200", other="200"),
     "chat": page(GET="200", other="405"),
     "chat-frame": page(GET="200", other="405"),
@@ -351,6 +353,8 @@ MODELS = {
     "notifications_templateversion": Model("template_version", READ, READ, ALL),
     "notifications_purpose": Model("purpose", SET_UP, SET_UP, ALL, has_history=True),
     "notifications_preference": Model("preference", "view add", "view add"),
+    "notifications_gateway": Model("gateway_row", "", SET_UP, ALL, has_history=True),
+    "notifications_webhooksubscription": Model("webhook", "", SET_UP, ALL),
     "notifications_suppression": Model("suppression", "view add delete", "view add delete", ALL),
     "notifications_reminder": Model("reminder", "view add", "view add"),
     "notifications_appointment": Model("appointment", SET_UP, SET_UP),

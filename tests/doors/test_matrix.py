@@ -42,6 +42,8 @@ OBJECTS = {
 # Parameters that stand for nothing we have.
 FIXED = {
     "app_label": "users",
+    "gateway": "999999999",
+    "what": "inbound",
     "url": "nothing/here",
     "content_type_id": "1",
     "key": "abc",

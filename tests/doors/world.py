@@ -23,6 +23,7 @@ from apps.notifications.choices import Way
 from apps.notifications.models import (
     Appointment,
     Automation,
+    Gateway,
     Notice,
     Preference,
     Purpose,
@@ -30,6 +31,7 @@ from apps.notifications.models import (
     Suppression,
     Template,
     TemplateVersion,
+    WebhookSubscription,
 )
 from apps.routing.models import Calendar, Callback, Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
@@ -286,6 +288,10 @@ def _shared(agent: Any) -> dict[str, int]:
         },
     )
     calendar, _ = Calendar.objects.get_or_create(name="Office", defaults={"monday": "08:00-18:00"})
+    gateway, _ = Gateway.objects.get_or_create(name="Door", defaults={"way": Way.SMS, "kind": "twilio"})
+    webhook, _ = WebhookSubscription.objects.get_or_create(
+        name="Door", defaults={"url": "https://example.com/", "event_types": ["ping"]}
+    )
     return {
         "error": error.pk,
         "template": template.pk,
@@ -297,6 +303,9 @@ def _shared(agent: Any) -> dict[str, int]:
         "automation_history": automation.history.latest().pk,
         "calendar": calendar.pk,
         "calendar_history": calendar.history.latest().pk,
+        "gateway_row": gateway.pk,
+        "gateway_row_history": gateway.history.latest().pk,
+        "webhook": webhook.pk,
         "reason": make_reason().pk,
         "skill": make_skill("cards").pk,
         "disposition": Disposition.objects.get_or_create(name="Solved")[0].pk,

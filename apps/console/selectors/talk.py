@@ -157,7 +157,7 @@ def details_of(conversation: Conversation, *, user: User) -> Details:
     decisions = list(routing.decisions_of(conversation.pk)[:EARLIER_SHOWN])
     events = list(
         Event.objects.filter(stream=stream(conversation.pk))
-        .exclude(type="messaging.message.sent")
+        .exclude(type__in=["messaging.message.sent", "messaging.answer.given"])
         .order_by("-id")
     )
     shown = events[:TIMELINE_SHOWN][::-1]

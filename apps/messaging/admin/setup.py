@@ -17,11 +17,13 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import HistoryAdmin, ModelAdmin, display, register
 from apps.core.errors import EMLError
+from apps.users import contacts
 from apps.users import selectors as people
 from apps.users.choices import Role
 from apps.users.permissions import user_of
 
 from .. import canned, policy, selectors
+from ..choices import WRITTEN_KINDS, InboxKind
 from ..models import CannedReply, Disposition, Inbox, Tag
 
 
@@ -29,9 +31,29 @@ class InboxForm(forms.ModelForm):
     class Meta:
         model = Inbox
         fields = [
-            "name", "slug", "kind", "team", "language", "greeting", "away_text", "allowed_origins",
+            "name", "slug", "kind", "address", "team", "language", "greeting", "away_text", "allowed_origins",
             "idle_close_minutes", "is_active",
         ]  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        """A chat has a page, the others an address, in the form contacts are stored in."""
+        cleaned = super().clean() or self.cleaned_data
+        kind, address = cleaned.get("kind"), (cleaned.get("address") or "").strip()
+        if kind == InboxKind.CHAT and address:
+            self.add_error("address", _("A chat has no address."))
+        if kind in WRITTEN_KINDS:
+            self._clean_address(kind, address)
+        return cleaned
+
+    def _clean_address(self, kind: str, address: str) -> None:
+        try:
+            normalised = contacts.email(address) if kind == InboxKind.EMAIL else contacts.phone(address)
+        except EMLError as error:
+            self.add_error("address", str(error))
+            return
+        if "+" in normalised and kind == InboxKind.EMAIL:
+            self.add_error("address", _("Without a plus sign: what stands behind it names a conversation."))
+        self.cleaned_data["address"] = normalised
 
     def clean_allowed_origins(self) -> list[str]:
         listed = self.cleaned_data["allowed_origins"] or []
@@ -55,14 +77,14 @@ class TeamScope:
 @register(Inbox)
 class InboxAdmin(TeamScope, HistoryAdmin):
     form = InboxForm
-    list_display = ["name", "chat_page", "team", "language", "is_active"]
+    list_display = ["name", "kind", "reached_at", "team", "language", "is_active"]
     list_filter = ["is_active", ("team", RelatedOnlyFieldListFilter)]
     list_select_related = ["team"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["embed_snippet"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "kind", "team", "language", "is_active"]}),
+        (None, {"fields": ["name", "slug", "kind", "address", "team", "language", "is_active"]}),
         (_("What customers read"), {"fields": ["greeting", "away_text"]}),
         (_("On your own pages"), {"fields": ["allowed_origins", "embed_snippet"]}),
         (_("Silence"), {"fields": ["idle_close_minutes"]}),
@@ -79,8 +101,10 @@ class InboxAdmin(TeamScope, HistoryAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Inbox | None = None) -> bool:
         return False  # its conversations stay; switch it off instead
 
-    @display(description=_("chat page"))
-    def chat_page(self, inbox: Inbox) -> SafeString:
+    @display(description=_("reached at"))
+    def reached_at(self, inbox: Inbox) -> SafeString | str:
+        if inbox.kind in WRITTEN_KINDS:
+            return inbox.address
         path = reverse("chat", args=[inbox.slug])
         return format_html('<a href="{}">{}</a>', path, path)
 

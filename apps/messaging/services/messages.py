@@ -17,9 +17,9 @@ from apps.core.errors import EMLError
 from apps.users.models import User
 
 from .. import errors, policy
-from ..choices import Sender, Status
-from ..events import MessageSent
-from ..models import Attachment, Conversation, Message, stream
+from ..choices import WRITTEN_KINDS, InboxKind, Sender, Status
+from ..events import AnswerGiven, MessageSent
+from ..models import Attachment, Conversation, Inbox, Message, stream
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +134,18 @@ class _Writing:
         if is_repeated or any(not self._is_usable(pk, draft) for pk in draft.attachment_ids):
             raise errors.AttachmentUnknown
         policy.check_body(draft.body, has_attachments=bool(draft.attachment_ids))
+        if draft.sender == Sender.AGENT and (
+            draft.attachment_ids or len(draft.body) > policy.MOST_SMS_CHARACTERS
+        ):
+            self._check_way(draft, conversation)
+
+    def _check_way(self, draft: Draft, conversation: Conversation) -> None:
+        """What e-mail and SMS do not carry. Asked rarely: most messages are short and without files."""
+        kind = Inbox.objects.values_list("kind", flat=True).get(pk=conversation.inbox_id)
+        if draft.attachment_ids and kind in WRITTEN_KINDS:
+            raise errors.FilesNotSent
+        if kind == InboxKind.SMS and len(draft.body) > policy.MOST_SMS_CHARACTERS:
+            raise errors.TooLongForSMS
 
     def _is_usable(self, attachment_id: UUID, draft: Draft) -> bool:
         file = self.files.get(attachment_id)
@@ -168,15 +180,32 @@ class _Writing:
         for _, message, files in self.new:
             if files:
                 Attachment.objects.filter(id__in=[file.pk for file in files]).update(message=message)
-        events.record_many(
+        events.record_many([*map(self._sent_entry, self.new), *self._answers()])
+
+    @staticmethod
+    def _sent_entry(new: tuple[Draft, Message, list[Attachment]]) -> events.Entry:
+        draft, message, files = new
+        fact = MessageSent(conversation=draft.conversation_id, message=message.pk, seq=message.seq)
+        return events.Entry(fact, stream(draft.conversation_id), draft.actor_ref, subject=(message, files))
+
+    def _answers(self) -> list[events.Entry]:
+        """What has to leave the house: an event of its own, so that chats have no durable follower for each message."""
+        said = [(draft, message) for draft, message, _ in self.new if draft.sender == Sender.AGENT]
+        inboxes = {message.conversation.inbox_id for _, message in said}
+        if not inboxes:
+            return []
+        written = set(
+            Inbox.objects.filter(pk__in=inboxes, kind__in=WRITTEN_KINDS).values_list("pk", flat=True)
+        )
+        return [
             events.Entry(
-                MessageSent(conversation=draft.conversation_id, message=message.pk, seq=message.seq),
+                AnswerGiven(conversation=draft.conversation_id, message=message.pk),
                 stream(draft.conversation_id),
                 draft.actor_ref,
-                subject=(message, files),
             )
-            for draft, message, files in self.new
-        )
+            for draft, message in said
+            if message.conversation.inbox_id in written
+        ]
 
     def _update_conversations(self) -> None:
         touched = {message.conversation_id: message.conversation for _, message, _ in self.new}.values()

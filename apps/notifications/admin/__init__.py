@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import automations, people, purposes, reminders, templates
+from . import automations, gateways, people, purposes, reminders, templates, webhooks
 
-__all__ = ["automations", "people", "purposes", "reminders", "templates"]
+__all__ = ["automations", "gateways", "people", "purposes", "reminders", "templates", "webhooks"]

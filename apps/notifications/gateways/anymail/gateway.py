@@ -60,6 +60,7 @@ def check_sender(sender: str) -> None:
 class Anymail:
     way: ClassVar[Way] = Way.EMAIL
     knows_keys: ClassVar[bool] = False
+    HOOKS: ClassVar[tuple[str, ...]] = ("tracking", "inbound")
     FIELDS: ClassVar[tuple[Field, ...]] = (
         Field("esp", _("Provider"), shape="choice", choices=list(PROVIDERS.items())),
         Field("sender", _("Sender"), _("Like Support <support@example.com>."), check=check_sender),

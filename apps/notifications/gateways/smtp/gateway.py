@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ...choices import ErrorKind, Way
 from ..contract import Arrival, Notice, Outcome, Outgoing, Request, register
+from ..fields import Field
 from . import message
 from .session import Gone, Reply, Server, Session
 
@@ -53,6 +55,25 @@ class SMTPGateway:
     way: ClassVar[Way] = Way.EMAIL
     # A Message-ID helps who receives it twice, yet most servers pass both on.
     knows_keys: ClassVar[bool] = False
+    FIELDS: ClassVar[tuple[Field, ...]] = (
+        Field(
+            "host",
+            _("Server"),
+            _("Like mail.example.com. Empty: the one of EML_EMAIL_URL."),
+            is_required=False,
+        ),
+        Field("port", _("Port"), shape="number", is_required=False, default=587),
+        Field(
+            "security",
+            _("Encryption"),
+            shape="choice",
+            choices=[("starttls", "STARTTLS"), ("tls", "TLS"), ("none", _("none"))],
+            default="starttls",
+        ),
+        Field("username", _("User name"), is_required=False),
+        Field("password", _("Password"), is_secret=True, is_required=False),
+        Field("sender", _("Sender"), _("Like Support <support@example.com>."), is_required=False),
+    )
 
     def __init__(self, options: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
         self._server = _server(options, secrets)

@@ -36,6 +36,8 @@ def check_countries(countries: list[str]) -> None:
 class Twilio:
     way: ClassVar[Way] = Way.SMS
     knows_keys: ClassVar[bool] = False
+    # What the provider calls us for: the last part of the address.
+    HOOKS: ClassVar[tuple[str, ...]] = ("sms", "status")
     FIELDS: ClassVar[tuple[Field, ...]] = (
         Field("account_sid", _("Account SID"), _("Begins with AC.")),
         Field("auth_token", _("Auth token"), _("Also checks that calls are the provider's."), is_secret=True),

@@ -1,0 +1,112 @@
+"""What agents say in conversations that came by e-mail or SMS goes out to where the customer wrote from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from email.utils import formataddr
+from typing import Any
+
+from django.db import transaction
+
+from apps.core import replacer
+from apps.messaging import reply_address
+from apps.messaging.choices import WRITTEN_KINDS, InboxKind, Sender
+from apps.messaging.models import Arrival, Message
+
+from ..choices import Priority, Reason, Way
+from ..gateways import Outgoing
+from ..models import Delivery
+from . import deliveries, rendering
+
+WAYS = {InboxKind.EMAIL: Way.EMAIL, InboxKind.SMS: Way.SMS}
+# Enough for a mail program to find the thread; a header has its limits.
+MOST_REFERENCES = 10
+
+
+def cause_of(message_id: int) -> str:
+    return f"message:{message_id}"
+
+
+def send(message_id: int, *, now: datetime) -> None:
+    """Make the delivery of an agent's message, if its conversation is not a chat. Safe to repeat."""
+    with transaction.atomic():
+        said = Message.objects.filter(
+            pk=message_id, sender=Sender.AGENT, conversation__inbox__kind__in=WRITTEN_KINDS
+        )
+        message = said.select_related("conversation__inbox", "conversation__customer").first()
+        if message is None:
+            return
+        inbox = message.conversation.inbox
+        last = _arrivals([message.conversation_id]).order_by("-id").first()
+        draft = deliveries.Draft(
+            cause=cause_of(message.pk),
+            to=message.conversation.customer,
+            way=WAYS[InboxKind(inbox.kind)],
+            at=now,
+            address=last.sender if last else "",
+            priority=Priority.TRANSACTIONAL,
+        )
+        deliveries.make_many([draft], now=now)
+
+
+def _arrivals(conversations: Iterable[int]) -> Any:
+    return Arrival.objects.filter(message__conversation__in=conversations)
+
+
+@rendering.composes("message")
+def compose(rows: Sequence[Delivery]) -> Mapping[int, rendering.Rendered]:
+    """Three queries, however many."""
+    ids = {row.pk: int(row.cause.partition(":")[2]) for row in rows}
+    messages = Message.objects.select_related("conversation__inbox", "user").in_bulk(ids.values())
+    threads: dict[int, list[Arrival]] = {}
+    conversations = {message.conversation_id for message in messages.values()}
+    for arrival in _arrivals(conversations).select_related("message").order_by("id"):
+        assert arrival.message is not None
+        threads.setdefault(arrival.message.conversation_id, []).append(arrival)
+    made: dict[int, rendering.Rendered] = {}
+    for row in rows:
+        message = messages.get(ids[row.pk])
+        if message is None:
+            made[row.pk] = Reason.NOT_NEEDED
+        else:
+            made[row.pk] = _outgoing(row, message, threads.get(message.conversation_id, []))
+    return made
+
+
+def _outgoing(row: Delivery, message: Message, thread: Sequence[Arrival]) -> Outgoing:
+    inbox = message.conversation.inbox
+    if inbox.kind == InboxKind.SMS:
+        return Outgoing(row.pk, row.key, row.address, text=message.body, sender=inbox.address)
+    return Outgoing(
+        row.pk,
+        row.key,
+        row.address,
+        subject=_subject(thread, otherwise=inbox.name),
+        text=message.body,
+        sender=formataddr((inbox.name, inbox.address)),
+        headers=_headers(message, thread),
+    )
+
+
+def _subject(thread: Sequence[Arrival], *, otherwise: str) -> str:
+    subject = replacer.one_line(next((a.subject for a in thread if a.subject), otherwise), most=240)
+    return subject if subject.lower().startswith("re:") else f"Re: {subject}"
+
+
+def _headers(message: Message, thread: Sequence[Arrival]) -> dict[str, str]:
+    """So that mail programs keep the thread, and the next answer finds this conversation for certain."""
+    conversation = message.conversation
+    headers = {"Reply-To": reply_address.make(conversation.inbox.address, conversation.pk)}
+    before = [
+        f"<{arrival.source_id}>"
+        for arrival in thread
+        if "@" in arrival.source_id
+        and arrival.source_id.isprintable()
+        and arrival.message is not None
+        and arrival.message.seq < message.seq
+    ]
+    if before:
+        headers["In-Reply-To"] = before[-1]
+        headers["References"] = " ".join(before[-MOST_REFERENCES:])
+    return headers
