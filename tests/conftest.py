@@ -24,6 +24,12 @@ def errors_are_not_kept() -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_second_factor(settings) -> None:
+    """On the services profile supervisors need one; tests that are about it ask for it."""
+    settings.REQUIRE_MFA = False
+
+
+@pytest.fixture(autouse=True)
 def own_media(settings, tmp_path: Path) -> None:
     """Uploads of a test stay in its own folder."""
     settings.MEDIA_ROOT = tmp_path / "media"

@@ -28,6 +28,7 @@ from tests.faults.processes import Installation, Process, embedded, wait_until, 
 SEED = int(os.environ.get("EML_TEST_SEED", 0)) or random.SystemRandom().randrange(1, 10**6)
 ALLOWED = {200, 201, 204, 404, 409, 429, 503}
 
+pytestmark = pytest.mark.alone
 slow = pytest.mark.slow
 on_services = pytest.mark.skipif(
     not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
@@ -58,6 +59,7 @@ def alone(tmp_path: Path) -> Iterator[tuple[Installation, Process]]:
 
 
 @slow
+@pytest.mark.embedded
 @pytest.mark.timeout(600)
 def test_f01_the_only_process_killed_twice_in_mid_conversation_loses_nothing(
     alone: tuple[Installation, Process], tmp_path: Path, chance: random.Random
@@ -78,6 +80,7 @@ def test_f01_the_only_process_killed_twice_in_mid_conversation_loses_nothing(
 
 
 @slow
+@pytest.mark.embedded
 @pytest.mark.timeout(300)
 def test_f02_a_server_that_is_stopped_in_mid_conversation_comes_back_unnoticed(
     alone: tuple[Installation, Process], tmp_path: Path, chance: random.Random

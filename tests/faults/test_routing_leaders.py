@@ -28,6 +28,7 @@ from tests.routing.checks import assert_in_order
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.services,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one process, and one router"),

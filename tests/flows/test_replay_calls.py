@@ -240,6 +240,8 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path: Path, options: dict, 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.embedded
 @pytest.mark.timeout(240)
 def test_a_small_day_through_a_real_server(tmp_path: Path) -> None:
     with embedded(tmp_path) as (installation, server):
@@ -256,6 +258,8 @@ def test_a_small_day_through_a_real_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.embedded
 @pytest.mark.timeout(240)
 def test_the_command_prints_log_and_replay_side_by_side(tmp_path: Path) -> None:
     with embedded(tmp_path) as (installation, server):

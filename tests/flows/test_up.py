@@ -19,7 +19,7 @@ from tests.conftest import LiveServer
 from tests.faults.processes import Installation, Process, embedded, free_port, wait_until
 from tests.wire import wire
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.embedded, pytest.mark.timeout(240)]
 STOP_SECONDS = 10.0
 # What a database server asks for, so that only the setting under test is wrong.
 SECRETS = {"EML_SECRET_KEY": "x" * 50, "EML_JWT_PRIVATE_KEY": ec_private_key()}
