@@ -126,7 +126,7 @@ def test_b53_what_is_missing_has_a_fallback() -> None:
     assert _one(make_delivery(template, to=make_customer(name=""))).text == "Hi there! Nothing ."
 
 
-@pytest.mark.parametrize("evil", ["x\r\nBcc: everybody@example.com", "x\nBcc: y", "x\x00\x0b\u2028y"])
+@pytest.mark.parametrize("evil", ["x\r\nBcc: everybody@example.com", "x\nBcc: y", "x\x0b\u2028y"])
 def test_b52_no_value_ends_a_header(evil: str) -> None:
     template = make_template(_email("x", subject="{customer.name} {list.code}"))
     sent = _one(make_delivery(template, to=make_customer(name=evil), context={"list.code": evil}))
