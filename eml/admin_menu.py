@@ -77,6 +77,9 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
             Entry(_("Stopped addresses"), "block", "notifications.suppression"),
             Entry(_("Gateways"), "router", "notifications.gateway"),
             Entry(_("Webhooks"), "webhook", "notifications.webhooksubscription"),
+            Entry(_("Sending queues"), "outgoing_mail", "notifications.sendingqueue"),
+            Entry(_("Deliveries"), "mark_email_read", "notifications.delivery"),
+            Entry(_("Outbox"), "outbox", "notifications.outboxmessage"),
         ],
     ),
     (

@@ -84,3 +84,11 @@ class NoticePut(Fact, type="notifications.notice.put"):
     """Something new in the notification centre of a user."""
 
     user: int
+
+
+@dataclass(frozen=True)
+class DeliveryReviewed(Fact, type="notifications.delivery.reviewed"):
+    """Somebody decided about one delivery: sent_again, found_sent or dropped."""
+
+    delivery: int
+    what: str

@@ -8,10 +8,22 @@ from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from apps.users.choices import Role
 from apps.users.models import Customer, User
+from apps.users.selectors import customers_visible_to, users_visible_to
 
 from .choices import Reason, Way
 from .errors import VersionNotFound
-from .models import Appointment, Notice, Preference, Purpose, Reminder, Suppression, Template, TemplateVersion
+from .models import (
+    Appointment,
+    Delivery,
+    Notice,
+    OutboxMessage,
+    Preference,
+    Purpose,
+    Reminder,
+    Suppression,
+    Template,
+    TemplateVersion,
+)
 from .services.preferences import CONTACT_KINDS, wants
 
 NOTICES_SHOWN = 30
@@ -113,3 +125,18 @@ def appointments_visible_to(user: User) -> QuerySet[Appointment]:
     if not user.has_role(Role.AGENT):
         return Appointment.objects.none()
     return Appointment.objects.filter(team__in=user.teams.values("id"))
+
+
+def deliveries_visible_to(user: User) -> QuerySet[Delivery]:
+    """Administrators see all; supervisors those to customers and members of their teams, and to nobody in particular
+    none."""
+    if user.has_role(Role.ADMIN):
+        return Delivery.objects.all()
+    to_customers = Q(customer__in=customers_visible_to(user).values("id"))
+    return Delivery.objects.filter(to_customers | Q(user__in=users_visible_to(user).values("id")))
+
+
+def outbox_visible_to(user: User) -> QuerySet[OutboxMessage]:
+    if user.has_role(Role.ADMIN):
+        return OutboxMessage.objects.all()
+    return OutboxMessage.objects.filter(delivery__in=deliveries_visible_to(user).values("id"))

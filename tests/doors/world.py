@@ -24,10 +24,13 @@ from apps.notifications.models import (
     Appointment,
     Automation,
     Gateway,
+    Delivery,
     Notice,
+    OutboxMessage,
     Preference,
     Purpose,
     Reminder,
+    SendingQueue,
     Suppression,
     Template,
     TemplateVersion,
@@ -205,6 +208,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "preference": Preference.objects.create(
             customer=customer, purpose=purpose, way=Way.EMAIL, is_wanted=True, source="staff"
         ).pk,
+        **_sent(customer, mark),
         **_shared(agent),
     }
     for key, row in {
@@ -260,6 +264,21 @@ def _decision(item: Item, agent: Any) -> Decision:
     )
 
 
+def _sent(customer: Customer, mark: str) -> dict[str, int]:
+    now = timezone.now()
+    delivery = Delivery.objects.create(
+        cause=f"test:{mark}",
+        recipient=customer.actor_ref,
+        customer=customer,
+        way=Way.EMAIL,
+        address=f"{mark}@example.com",
+        slot_at=now + LONG,
+        due_at=now + LONG,
+    )
+    message = OutboxMessage.objects.create(delivery=delivery, way=Way.EMAIL, to=delivery.address, text=mark)
+    return {"delivery": delivery.pk, "outbox": message.pk}
+
+
 def _shared(agent: Any) -> dict[str, int]:
     """What belongs to no team."""
     every, _ = IntervalSchedule.objects.get_or_create(every=5, period="seconds")
@@ -299,6 +318,7 @@ def _shared(agent: Any) -> dict[str, int]:
         "purpose": said.pk,
         "purpose_history": said.history.latest().pk,
         "suppression": stopped.pk,
+        "sending": SendingQueue.objects.get(way=Way.EMAIL, priority=1).pk,
         "automation": automation.pk,
         "automation_history": automation.history.latest().pk,
         "calendar": calendar.pk,

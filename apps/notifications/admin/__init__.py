@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import automations, gateways, people, purposes, reminders, templates, webhooks
+from . import automations, deliveries, gateways, people, purposes, queues, reminders, templates, webhooks
 
-__all__ = ["automations", "gateways", "people", "purposes", "reminders", "templates", "webhooks"]
+__all__ = ["automations", "deliveries", "gateways", "people", "purposes", "queues", "reminders", "templates", "webhooks"]

@@ -1,7 +1,7 @@
 """What became of claimed deliveries, written for many in one statement together with their attempts.
 
 Only who holds the latest claim is heard. One thing is believed even late: that it went out, as long as nobody has
-begun anew.
+begun anew. An attempt's number is that of its claim: it only rises, also when a dead one gets its tries back.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _write_set(all_ended: Sequence[Ended], now: datetime) -> set[int]:
                 ended.row.address,
                 ended.provider_id,
                 ended.sent_at,
-                ended.row.tries,
+                ended.row.claim,
                 ended.row.gateway_id,
                 str(ended.error),
                 ended.detail,
@@ -188,13 +188,13 @@ def _add_attempts(tried: Sequence[Ended], now: datetime) -> None:
         for row in Attempt.objects.filter(delivery__in=ids, error=ErrorKind.UNKNOWN)
     }
     for ended in tried:
-        if known := doubtful.get((ended.row.pk, ended.row.tries)):
+        if known := doubtful.get((ended.row.pk, ended.row.claim)):
             known.error, known.detail = str(ended.error), ended.detail
             known.save(update_fields=["error", "detail"])
     rows = [
         Attempt(
             delivery_id=ended.row.pk,
-            number=ended.row.tries,
+            number=ended.row.claim,
             gateway_id=ended.row.gateway_id,
             at=now,
             error=str(ended.error),

@@ -1,0 +1,141 @@
+"""What goes out, with every attempt; and what stays in the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import ShowFacets
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from apps.core.admin_base import InfinitePaginator, ReadOnlyAdmin, TabularInline, action, display, register
+
+from .. import selectors
+from ..choices import DeliveryState
+from ..models import Attempt, Delivery, OutboxMessage
+from ..services import queues
+
+_COLOURS = {
+    DeliveryState.DUE: "info",
+    DeliveryState.SENDING: "info",
+    DeliveryState.SENT: "success",
+    DeliveryState.DELIVERED: "success",
+    DeliveryState.DEAD: "danger",
+    DeliveryState.REVIEW: "warning",
+}
+
+
+class AttemptInline(TabularInline):
+    model = Attempt
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ["number", "at", "gateway", "error", "detail"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    paginator = InfinitePaginator
+    show_facets = ShowFacets.NEVER
+    list_display = ["id", "recipient", "way", "shown_state", "reason", "cause", "due_at", "sent_at", "tries"]
+    list_filter = ["state", "way", "priority"]
+    list_select_related = ["customer", "user"]
+    search_fields = ["cause"]
+    search_help_text = _("A cause (reminder:12, campaign:3), a recipient (customer:7), or a number")
+    ordering = ["-id"]
+    inlines = [AttemptInline]
+    actions = ["send_again", "mark_sent", "drop"]
+    fields = [
+        ("recipient", "address"),
+        ("way", "priority", "shown_state", "reason"),
+        ("cause", "occurrence"),
+        ("template_version", "purpose"),
+        ("slot_at", "due_at", "expires_at"),
+        ("sent_at", "delivered_at"),
+        ("gateway", "provider_id", "tries"),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        mine = selectors.deliveries_visible_to(request.user)  # type: ignore[arg-type]
+        return mine.order_by("-id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """Whole names only, by indexes: parts of names would read all that ever went out."""
+        term = search_term.strip()
+        kind, _sep, number = term.partition(":")
+        if term.isascii() and term.isdigit():
+            return queryset.filter(pk=int(term[:18])), False
+        if kind == "customer" and number.isascii() and number.isdigit():
+            return queryset.filter(customer=int(number[:18])), False
+        return (queryset.filter(cause=term) if term else queryset), False
+
+    @display(description=_("state"), label=_COLOURS)
+    def shown_state(self, delivery: Delivery) -> tuple[str, Any]:
+        return delivery.state, delivery.get_state_display()
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_delivery")
+
+    @action(description=_("Send again (dead or for review)"), permissions=["act"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._settle(request, queryset, queues.send_again, _("Sent again: %(count)s."))
+
+    @action(description=_("Mark as sent (for review)"), permissions=["act"])
+    def mark_sent(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._settle(request, queryset, queues.mark_sent, _("Marked as sent: %(count)s."))
+
+    @action(description=_("Drop"), permissions=["act"])
+    def drop(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._settle(request, queryset, queues.drop, _("Dropped: %(count)s."))
+
+    def _settle(
+        self, request: HttpRequest, chosen: QuerySet, act: Callable[..., int], text: str | Promise
+    ) -> None:
+        ids = list(chosen.values_list("pk", flat=True))
+        count = act(ids, by=request.user, now=timezone.now())
+        self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+
+@register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin):
+    """Without a mail server or an SMS provider messages end here."""
+
+    list_display = ["at", "way", "to", "__str__"]
+    list_filter = ["way"]
+    search_fields = ["to", "subject"]
+    ordering = ["-id"]
+    list_before_template = "admin/notifications/outbox_note.html"
+    change_form_before_template = "admin/notifications/outbox_note.html"
+    fields = ["at", "way", "sender", "to", "subject", "body", "page"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxMessage]:
+        return selectors.outbox_visible_to(request.user).order_by("-id")  # type: ignore[arg-type]
+
+    @display(description=_("text"))
+    def body(self, message: OutboxMessage) -> SafeString:
+        return format_html('<pre class="whitespace-pre-wrap">{}</pre>', message.text)
+
+    @display(description=_("HTML"))
+    def page(self, message: OutboxMessage) -> SafeString | str:
+        """In a frame that may run nothing and load nothing of ours."""
+        if not message.html:
+            return "–"
+        return format_html(
+            '<iframe sandbox srcdoc="{}" title="{}" class="bg-white border h-96 w-full"></iframe>',
+            message.html,
+            _("The message as a mail program shows it"),
+        )
