@@ -1,10 +1,13 @@
-"""Is the role in this container doing its work? Exit code 0 or 1; roles: web, worker, router, scheduler."""
+"""Is the role in this container doing its work? Exit code 0 or 1; roles: web, worker, router, notifier, scheduler."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
+import time
 import urllib.request
+from pathlib import Path
 from urllib.parse import urlsplit
 
 TIMEOUT = 4
@@ -37,6 +40,12 @@ def router() -> str:
     return "" if row and row[0] else "no router leads"
 
 
+def notifier() -> str:
+    """Its threads were all heard of lately: then `manage.py notifier` touches this file every few seconds."""
+    alive = Path(tempfile.gettempdir()) / "eml-notifier.alive"
+    return "" if time.time() - alive.stat().st_mtime < 60 else "a sender hangs"
+
+
 def scheduler() -> str:
     """Beat notes in the database which schedules ran, every three minutes."""
     import psycopg
@@ -47,7 +56,7 @@ def scheduler() -> str:
     return "" if row and row[0] else "no schedule ran in the last ten minutes"
 
 
-CHECKS = {"web": web, "worker": worker, "router": router, "scheduler": scheduler}
+CHECKS = {"web": web, "worker": worker, "router": router, "notifier": notifier, "scheduler": scheduler}
 
 if __name__ == "__main__":
     try:

@@ -21,6 +21,7 @@ Key = tuple[str, int]
 class QueueFigures:
     """Counts of now; `lateness` are seconds between due and sent."""
 
+    is_paused: bool = False
     waiting: int = 0
     due: int = 0
     leased: int = 0
@@ -44,7 +45,9 @@ class QueueFigures:
 
 def of_queues(*, now: datetime) -> dict[Key, QueueFigures]:
     """Of each way and priority; three queries."""
-    found = {(row.way, row.priority): QueueFigures() for row in SendingQueue.objects.all()}
+    found = {
+        (row.way, row.priority): QueueFigures(is_paused=row.is_paused) for row in SendingQueue.objects.all()
+    }
     known: dict[Key, QueueFigures] = defaultdict(QueueFigures, found)
     _count(known, now)
     _measure(known, now)
@@ -69,9 +72,9 @@ def _count(figures: dict[Key, QueueFigures], now: datetime) -> None:
         .order_by()
     )
     for row in counts:
-        queue = figures[row.pop("way"), row.pop("priority")]
-        for name, value in row.items():
-            setattr(queue, name, value)
+        queue = figures[row["way"], row["priority"]]
+        for name in ("waiting", "due", "leased", "retrying", "dead", "review", "oldest_due_at"):
+            setattr(queue, name, row[name])
 
 
 def _measure(figures: dict[Key, QueueFigures], now: datetime) -> None:

@@ -39,6 +39,7 @@ class Notifier:
         ]
 
     def start(self) -> None:
+        defaults.create_queues()
         defaults.create_gateways()
         if self.listener:
             self.listener.start()

@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from apps.core.models import Handling
+from apps.notifications import figures
 from apps.routing import openings, waits
 from apps.routing.choices import State
 from apps.routing.models import Agent, Queue
@@ -38,6 +39,7 @@ class CallCenter(Collector):
             _fill_promises(families)
             _fill_agents(families)
             _fill_handlings(families)
+            _fill_deliveries(families)
             _fill_audit(families)
             _fill_router(families)
         except (DatabaseError, InterfaceError):
@@ -88,6 +90,8 @@ def _families() -> dict[str, GaugeMetricFamily]:
         ("eml_router_leads", "1 while a router process holds the lease, else 0 (workers make offers).", []),
         ("eml_router_lease_age_seconds", "For how long that router has led; 0 when none does.", []),
         ("eml_router_term", "Rises whenever another router takes over.", []),
+        ("eml_deliveries", "What waits to be sent, by queue and state.", ["way", "priority", "state"]),
+        ("eml_deliveries_late_seconds", "How late the oldest due delivery is; 0: none.", ["way", "priority"]),
     ]
     return {name: GaugeMetricFamily(name, text, labels=labels) for name, text, labels in gauges}
 
@@ -152,3 +156,13 @@ def _fill_audit(families: dict[str, GaugeMetricFamily]) -> None:
         families["eml_routing_violations"].add_metric([code], count)
     age = max((timezone.now() - look.at).total_seconds(), 0)
     families["eml_routing_audit_age_seconds"].add_metric([], age)
+
+
+def _fill_deliveries(families: dict[str, GaugeMetricFamily]) -> None:
+    now = timezone.now()
+    for (way, priority), queue in figures.of_queues(now=now).items():
+        for state in ("waiting", "due", "leased", "retrying", "dead", "review"):
+            labels = [way, str(priority), state]
+            families["eml_deliveries"].add_metric(labels, getattr(queue, state))
+        late = 0 if queue.is_paused else queue.oldest_seconds(now)
+        families["eml_deliveries_late_seconds"].add_metric([way, str(priority)], late)

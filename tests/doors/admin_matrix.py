@@ -44,7 +44,9 @@ def is_seen(model: Model, actor: Actor, whose: Whose) -> bool:
 def _change(model: Model, may: set[str], verb: str, actor: Actor, whose: Whose) -> str:
     if not may & ({"change"} if verb == "POST" else {"view", "change"}):
         return "403"
-    return "200" if is_seen(model, actor, whose) else NOT_THERE
+    if not is_seen(model, actor, whose):
+        return NOT_THERE
+    return "302" if verb == "POST" and model.saves_empty else "200"
 
 
 def _delete(model: Model, may: set[str], actor: Actor, whose: Whose) -> str:

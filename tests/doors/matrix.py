@@ -332,6 +332,8 @@ class Model:
     leaned_on: bool = False
     # A form without anything in it is a good one.
     may_be_empty: bool = False
+    # An empty form is a good one: its page saves it and goes back to the list.
+    saves_empty: bool = False
 
 
 READ, SET_UP, TIDY = "view", "view add change", "view add change delete"
@@ -359,6 +361,7 @@ MODELS = {
     "notifications_reminder": Model("reminder", "view add", "view add"),
     "notifications_appointment": Model("appointment", SET_UP, SET_UP),
     "notifications_sendingqueue": Model("sending", "view change", "view change", ALL),
+    "notifications_sendingqueue": Model("sending", "view change", "view change", ALL, saves_empty=True),
     "notifications_delivery": Model("delivery", READ, READ),
     "notifications_outboxmessage": Model("outbox", READ, READ),
     "notifications_automation": Model("automation", SET_UP, TIDY, ALL, has_history=True),

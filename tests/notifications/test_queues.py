@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +23,11 @@ from tests.notifications.gate import Gate, make_delivery, make_gateway, reachabl
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def without_second_factor(settings):
+    settings.REQUIRE_MFA = False
 
 
 def queue_of(priority: int = 1) -> SendingQueue:
@@ -188,3 +194,16 @@ def test_a_mail_server_puts_the_outbox_out_of_use(settings):
     assert list(Gateway.objects.filter(way="email", is_active=True).values_list("kind", flat=True)) == [
         "smtp"
     ]
+
+
+def test_hold_deliveries_says_how_many(capsys):
+    make_gateway(kind="smtp")
+    make_delivery(due_at=timezone.now() - timedelta(minutes=5))
+    call_command("hold_deliveries", since=(timezone.now() - timedelta(hours=1)).isoformat())
+    assert capsys.readouterr().out == "Held for review: 1.\n"
+
+
+@pytest.mark.parametrize("since", ["yesterday", "2026-03-10T08:00"])
+def test_hold_deliveries_wants_a_moment_with_its_zone(since):
+    with pytest.raises(CommandError):
+        call_command("hold_deliveries", since=since)

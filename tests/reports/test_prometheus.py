@@ -61,7 +61,7 @@ def test_scrape_takes_few_queries_however_many_rows(django_assert_num_queries) -
         contact(make_place(name), at=timezone.now())
     dead_handling()
     assert Handling.objects.count() == 1
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(13):
         list(prometheus.CallCenter().collect())
 
 

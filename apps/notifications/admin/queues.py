@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from apps.core.admin_base import ModelAdmin, action, display, register
+from apps.users.models import User
 
 from .. import figures
 from ..models import SendingQueue
@@ -63,7 +64,8 @@ class SendingQueueAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: SendingQueue, form: forms.ModelForm, change: bool
     ) -> None:
-        queues.set_pace(obj.pk, per_minute=obj.per_minute, by=request.user, now=timezone.now())
+        by = cast(User, request.user)
+        queues.set_pace(obj.pk, per_minute=obj.per_minute, by=by, now=timezone.now())
 
     # What is shown
 

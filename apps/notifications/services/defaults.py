@@ -1,16 +1,24 @@
-"""Gateways that are there from the start: made once, and then an administrator's."""
+"""Gateways and sending queues that are there from the start: made once, and then people's."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import transaction
 
-from ..choices import Way
-from ..models import Gateway
+from ..choices import Priority, Way
+from ..models import Gateway, SendingQueue
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 SMTP_NAME = "Mail server of EML_EMAIL_URL"
 OUTBOX_NAMES = {Way.EMAIL: "Outbox for e-mail", Way.SMS: "Outbox for SMS"}
+
+
+def create_queues() -> None:
+    """Of each way and priority: without its queue nothing of it is sent."""
+    SendingQueue.objects.bulk_create(
+        [SendingQueue(way=way, priority=priority) for way in Way.values for priority in Priority.values],
+        ignore_conflicts=True,
+    )
 
 
 def create_gateways() -> None:
