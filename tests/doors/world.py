@@ -23,8 +23,8 @@ from apps.notifications.choices import Way
 from apps.notifications.models import (
     Appointment,
     Automation,
-    Gateway,
     Delivery,
+    Gateway,
     Notice,
     OutboxMessage,
     Preference,

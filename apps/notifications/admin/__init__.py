@@ -4,4 +4,14 @@ from __future__ import annotations
 
 from . import automations, deliveries, gateways, people, purposes, queues, reminders, templates, webhooks
 
-__all__ = ["automations", "deliveries", "gateways", "people", "purposes", "queues", "reminders", "templates", "webhooks"]
+__all__ = [
+    "automations",
+    "deliveries",
+    "gateways",
+    "people",
+    "purposes",
+    "queues",
+    "reminders",
+    "templates",
+    "webhooks",
+]
