@@ -360,7 +360,6 @@ MODELS = {
     "notifications_suppression": Model("suppression", "view add delete", "view add delete", ALL),
     "notifications_reminder": Model("reminder", "view add", "view add"),
     "notifications_appointment": Model("appointment", SET_UP, SET_UP),
-    "notifications_sendingqueue": Model("sending", "view change", "view change", ALL),
     "notifications_sendingqueue": Model("sending", "view change", "view change", ALL, saves_empty=True),
     "notifications_delivery": Model("delivery", READ, READ),
     "notifications_outboxmessage": Model("outbox", READ, READ),
