@@ -115,7 +115,7 @@ def reminders_visible_to(user: User) -> QuerySet[Reminder]:
     teams = user.teams.values("id")
     own = Q(user=user) | Q(conversation__team__in=teams)
     if user.has_role(Role.SUPERVISOR):
-        own |= Q(team__in=teams)
+        own |= Q(team__in=teams) | Q(customer__in=customers_visible_to(user).values("pk"))
     return Reminder.objects.filter(own)
 
 

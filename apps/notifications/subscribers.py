@@ -25,7 +25,7 @@ def follow_customer(event: Event) -> None:
     """Whoever moved to another zone is reminded by its clock."""
     if "time_zone" in event.payload["fields"]:
         his = Reminder.objects.active().filter(customer=event.payload["customer"], zone="", appointment=None)
-        reminders.replan(his.values_list("id", flat=True), now=clock.now())
+        reminders.follow_zone(his.values_list("id", flat=True), now=clock.now())
 
 
 @subscribe(CustomerMerged)

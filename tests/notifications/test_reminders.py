@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from apps.core import dispatch
 from apps.core.events import SYSTEM
@@ -161,15 +163,79 @@ def test_an_appointment_put_off_reminds_again() -> None:
     assert waiting(reminder).order_by("-due_at")[0].due_at == later + timedelta(days=6)
 
 
-def test_whoever_moves_to_another_zone_is_reminded_by_its_clock() -> None:
-    reminder = schedule()
+def move_to(reminder: Reminder, zone: str, *, now: datetime) -> None:
+    assert reminder.customer
+    type(reminder.customer).objects.filter(pk=reminder.customer.pk).update(time_zone=zone)
+    reminders.follow_zone([reminder.pk], now=now)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_whoever_moves_to_another_zone_is_reminded_by_its_clock(zone: str) -> None:
+    reminder = schedule(rrule="FREQ=DAILY")
+    move_to(reminder, zone, now=NOW)
+    row = waiting(reminder).get()
+    assert row.due_at.astimezone(ZoneInfo(zone)) == datetime(2026, 3, 2, 9, tzinfo=ZoneInfo(zone))
+
+
+def test_what_went_out_before_the_move_is_not_said_again() -> None:
+    reminder = schedule(rrule="FREQ=DAILY")
+    morning = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    reminders.advance(now=morning)
+    waiting(reminder).filter(due_at__lte=morning).update(state=DeliveryState.SENT)
+    move_to(reminder, "America/New_York", now=morning)
+    assert waiting(reminder).get().occurrence == "2026-03-03T09:00"
+
+
+def test_what_is_due_already_is_not_lost_by_a_move() -> None:
+    reminder = schedule(rrule="FREQ=DAILY")
+    morning = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+    move_to(reminder, "America/New_York", now=morning)
+    reminders.advance_all(now=morning + timedelta(hours=8))
+    assert sorted(waiting(reminder).values_list("occurrence", flat=True)) == [
+        "2026-03-02T09:00",
+        "2026-03-03T09:00",
+    ]
+
+
+def test_a_one_off_that_is_over_in_the_new_zone_goes_out_at_once() -> None:
+    reminder = schedule(to=make_customer(time_zone="America/New_York"))
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    move_to(reminder, "Asia/Kathmandu", now=noon)
+    assert waiting(reminder).get().due_at < noon
+
+
+def test_a_change_of_the_customer_is_followed() -> None:
+    day = (timezone.now() + timedelta(days=3)).date()
+    reminder = schedule(now=timezone.now(), date=day)
     assert reminder.customer
     customers.update(reminder.customer, by=SYSTEM, time_zone="Asia/Kathmandu")
     dispatch.drain()
-    reminder.refresh_from_db()
-    # By the real clock it is over by now or not; what waits is at nine in Kathmandu.
-    for row in waiting(reminder):
-        assert row.due_at.astimezone(reminders.zone_of(reminder)).hour == 9
+    row = waiting(reminder).get()
+    assert row.due_at.astimezone(ZoneInfo("Asia/Kathmandu")).hour == 9
+
+
+def test_nobody_is_told_of_somebody_elses_appointment() -> None:
+    with pytest.raises(errors.ReminderInvalid) as told:
+        schedule(date=None, time=None, appointment=make_appointment(), offset_minutes=-60)
+    assert "somebody else's" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"date": date(9999, 12, 31), "rrule": "FREQ=DAILY"},
+        {"date": date(1, 1, 1), "rrule": "FREQ=DAILY"},
+        {"date": date(9999, 12, 31), "time": time(23, 30), "zone": "America/New_York"},
+    ],
+)
+def test_b32_the_ends_of_the_calendar_are_refused(fields: dict) -> None:
+    with pytest.raises(errors.TimeOutOfRange):
+        schedule(**fields)
+
+
+def test_b37_an_offset_of_thousands_of_years_is_refused() -> None:
+    with pytest.raises(errors.TimeOutOfRange):
+        relative(make_appointment(), -(2**31))
 
 
 def test_what_waits_goes_out_with_the_newest_text() -> None:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
 from apps.core.admin_rows import do_each
 from apps.users import selectors as people
+from apps.users.models import Customer, Team, User
 from apps.users.permissions import user_of
 
 from .. import recurrence, selectors
@@ -157,7 +158,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             note=data["note"] or "",
             expires_at=data["expires_at"],
             catch_up=data["catch_up"],
-            team=by.teams.first(),
+            team=_team(by, data["customer"]),
         )
         become(obj, reminders.schedule(plan, by=by, now=timezone.now()))
 
@@ -227,6 +228,11 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             )
             or "–"
         )
+
+
+def _team(by: User, customer: Customer | None) -> Team | None:
+    """The team both belong to, if there is one."""
+    return by.teams.filter(customers=customer).first() if customer else by.teams.first()
 
 
 @register(Appointment)

@@ -48,7 +48,7 @@ def move(appointment_id: int, *, starts_at: datetime, now: datetime) -> Appointm
         row.starts_at = starts_at
         row.save(update_fields=["starts_at"])
         _revive(row)
-        reminders.replan(row.reminders.active().values_list("id", flat=True), now=now)
+        reminders.follow_appointment(row.reminders.active().values_list("id", flat=True), now=now)
         return row
 
 

@@ -75,6 +75,15 @@ def cancel(*, cause: str, reason: Reason, occurrence: str | None = None) -> int:
     return waiting.update(state=DeliveryState.CANCELLED, reason=reason)
 
 
+def retime(*, cause: str, occurrence: str, at: datetime, now: datetime) -> int:
+    """Another time for what is still to come; what is due already stays as it is."""
+    coming = Delivery.objects.filter(
+        cause=cause, occurrence=occurrence, state=DeliveryState.DUE, slot_at__gt=now
+    )
+    wake.after_commit(due_at=at, now=now)
+    return coming.update(slot_at=at, due_at=at)
+
+
 def use_version(template_id: int, *, number: int) -> int:
     """What waits with an older text of this template gets the one of version `number`."""
     version = TemplateVersion.objects.filter(template=template_id, number=number).first()

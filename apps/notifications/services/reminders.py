@@ -27,6 +27,7 @@ from .. import errors, recurrence
 from ..choices import CatchUp, Priority, Reason, ReminderState, Way
 from ..events import ReminderCancelled, ReminderScheduled
 from ..models import Appointment, Reminder, Template
+from ..planning import moment_of
 from ..recurrence import Occurrence
 from . import deliveries, templates
 
@@ -71,7 +72,7 @@ def schedule(plan: Plan, *, by: Actor, now: datetime) -> Reminder:
 
     Raises ReminderInvalid (in sentences), NonexistentTime, AmbiguousTime, TimeOutOfRange.
     """
-    _check(plan)
+    _check(plan, now=now)
     with transaction.atomic():
         row = _row(plan, by=by, now=now)
         first = _first(row, fold=plan.fold, now=now)
@@ -81,7 +82,7 @@ def schedule(plan: Plan, *, by: Actor, now: datetime) -> Reminder:
         return row
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Plan, *, now: datetime) -> None:
     found = []
     if not plan.ways or set(plan.ways) - {Way.EMAIL, Way.SMS, Way.IN_APP}:
         found.append(_("Choose how to remind: by e-mail, by SMS or in the console."))
@@ -96,9 +97,20 @@ def _check(plan: Plan) -> None:
         found.append(_("A reminder of an appointment does not repeat."))
     if plan.appointment is not None and plan.appointment.is_cancelled:
         found.append(_("This appointment is cancelled."))
+    if plan.appointment is not None and plan.to != plan.appointment.customer:
+        found.append(_("This is somebody else's appointment."))
     if found:
         raise errors.ReminderInvalid(" ".join(found))
+    _check_range(plan.date, now=now)
+    if abs(plan.offset_minutes or 0) > recurrence.HORIZON.total_seconds() / 60:
+        raise errors.TimeOutOfRange
     _check_rule(plan)
+
+
+def _check_range(day: date | None, *, now: datetime) -> None:
+    """Before anybody calculates with it: calendars end at both sides."""
+    if day is not None and abs(day - now.date()) > recurrence.HORIZON:
+        raise errors.TimeOutOfRange
 
 
 def _check_rule(plan: Plan) -> None:
@@ -211,8 +223,7 @@ def _drafts(row: Reminder, found: Occurrence, *, version_id: int) -> Iterable[de
     assert person is not None  # the constraint reminder_has_one_recipient
     draft = deliveries.Draft(
         cause=cause_of(row.pk),
-        # A moved reminder may come to the same wall time again, and that one was called off.
-        occurrence=f"{found.slot} {row.round}" if row.round else found.slot,
+        occurrence=_named(row, found.slot),
         to=person,
         way="",
         at=found.at,
@@ -223,6 +234,11 @@ def _drafts(row: Reminder, found: Occurrence, *, version_id: int) -> Iterable[de
         expires_at=row.expires_at or _worthless_from(row),
     )
     yield from (replace(draft, way=way) for way in row.ways)
+
+
+def _named(row: Reminder, slot: str) -> str:
+    """A moved reminder may come to the same wall time again, and that one was called off."""
+    return f"{slot} {row.round}" if row.round else slot
 
 
 def _worthless_from(row: Reminder) -> datetime | None:
@@ -260,6 +276,7 @@ def reschedule(
     """Another time for a reminder that is not relative to an appointment; what waited for the old one is called off."""
     with transaction.atomic():
         row = _locked(reminder_id)
+        _check_range(date, now=now)
         if row.appointment is not None:
             raise errors.ReminderInvalid(_("This reminder follows its appointment; move the appointment."))
         _call_off(row)
@@ -315,20 +332,38 @@ def advance_all(*, now: datetime) -> int:
     return done
 
 
-def replan(reminders: Iterable[int], *, now: datetime) -> None:
-    """After the recipient's zone or the appointment's time changed: what waits is called off and made anew."""
-    for reminder_id in reminders:
+def follow_zone(reminder_ids: Iterable[int], *, now: datetime) -> None:
+    """The recipient lives by another clock now: what is still to come comes at the same wall time there. What is due
+    already goes out as it was; nothing is said twice, and nothing is lost when the new clock is ahead."""
+    for reminder_id in reminder_ids:
         with transaction.atomic():
-            row = (
-                Reminder.objects.active()
-                .select_for_update(of=("self",))
-                .select_related("template", "customer", "user", "appointment")
-                .filter(pk=reminder_id)
-                .first()
-            )
+            row = _active(reminder_id)
+            if row is None or row.next_at is None or row.next_at <= now:
+                continue
+            at = moment_of(datetime.fromisoformat(row.next_slot), zone=zone_of(row), fold=row.fold)
+            deliveries.retime(cause=cause_of(row.pk), occurrence=_named(row, row.next_slot), at=at, now=now)
+            row.next_at = at
+            row.save(update_fields=["next_at"])
+
+
+def follow_appointment(reminder_ids: Iterable[int], *, now: datetime) -> None:
+    """The appointment has another time: what waits for the old one is called off and made anew."""
+    for reminder_id in reminder_ids:
+        with transaction.atomic():
+            row = _active(reminder_id)
             if row is None:
                 continue
             _call_off(row)
             row.round += 1
             row.save(update_fields=["round"])
             _make_next({row: next_occurrence(row, after=now)}, now=now)
+
+
+def _active(reminder_id: int) -> Reminder | None:
+    return (
+        Reminder.objects.active()
+        .select_for_update(of=("self",))
+        .select_related("template", "customer", "user", "appointment")
+        .filter(pk=reminder_id)
+        .first()
+    )
