@@ -260,11 +260,50 @@ TEMPLATES: dict[str, tuple[str, str, dict[str, dict[str, dict[str, str]]]]] = {
 }
 
 
+# Made with their template, so that one that was deleted stays away. Only alerts are on from the start; supervisors
+# switch on what they want. name: (template, event, fields)
+AUTOMATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "Critical errors": (
+        "alert",
+        "core.incident.opened",
+        {
+            "ways": ["in_app", "email"],
+            "audience": "on_duty",
+            "repeat_seconds": 1800,
+            "most_repeats": 8,
+            "unless": ["core.incident.acknowledged"],
+            "is_active": True,
+        },
+    ),
+    "Transcript at the end": (
+        "transcript",
+        "messaging.conversation.closed",
+        {"ways": ["email"], "audience": "customer"},
+    ),
+    "Low rating": (
+        "low-rating",
+        "messaging.conversation.rated",
+        {"ways": ["in_app"], "audience": "supervisors", "conditions": {"rating__lte": 2}},
+    ),
+    "Long wait": (
+        "long-wait",
+        "routing.item.enqueued",
+        {
+            "ways": ["in_app"],
+            "audience": "supervisors",
+            "delay_seconds": 300,
+            "unless": ["messaging.conversation.assigned", "messaging.conversation.closed"],
+        },
+    ),
+}
+
+
 def after_migrate(sender: Any = None, *, using: str, apps: Any = installed, **_: Any) -> None:
     """Receiver of post_migrate: makes what is missing. `migrate` sends the models as they are at that point."""
     try:
         models = [
-            apps.get_model("notifications", name) for name in ("Purpose", "Template", "TemplateVersion")
+            apps.get_model("notifications", name)
+            for name in ("Purpose", "Template", "TemplateVersion", "Automation")
         ]
     except LookupError:
         return  # migrated back to nothing
@@ -272,7 +311,9 @@ def after_migrate(sender: Any = None, *, using: str, apps: Any = installed, **_:
         _make(*models, using=using)
 
 
-def _make(purpose_model: Any, template_model: Any, version_model: Any, *, using: str) -> None:
+def _make(
+    purpose_model: Any, template_model: Any, version_model: Any, automation_model: Any, *, using: str
+) -> None:
     purposes = {}
     for slug, (name, description, kind, is_for_staff) in PURPOSES.items():
         defaults = {"name": name, "description": description, "kind": kind, "is_for_staff": is_for_staff}
@@ -286,3 +327,7 @@ def _make(purpose_model: Any, template_model: Any, version_model: Any, *, using:
             slug=slug, name=name, purpose=purposes[purpose], version=1
         )
         version_model.objects.using(using).create(template=template, number=1, texts=texts, at=now)
+        for title, (of, event_type, fields) in AUTOMATIONS.items():
+            if of == slug:
+                made = {"template": template, "event_type": event_type, "is_active": False} | fields
+                automation_model.objects.using(using).get_or_create(name=title, defaults=made)

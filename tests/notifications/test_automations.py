@@ -14,7 +14,7 @@ from apps.messaging.services import conversations
 from apps.notifications import triggers
 from apps.notifications.choices import Audience, DeliveryState, Reason, Way
 from apps.notifications.models import Automation, Delivery, Purpose, Template, TemplateVersion
-from apps.notifications.services import automations
+from apps.notifications.services import automations, rendering
 from apps.routing.models import Agent
 from apps.users.choices import Role
 from tests.factories import (
@@ -142,6 +142,24 @@ def test_an_incident_tells_who_is_on_duty_again_and_again_until_it_is_acknowledg
 
 def _seen(now):
     return incidents.Seen("CRITICAL", "x", "broken", "here", True, 1, now, now)
+
+
+def test_an_alert_says_what_failed_and_where_and_leads_there() -> None:
+    make_user(Role.ADMIN)
+    incidents.keep(_seen(timezone.now()))
+    dispatch.drain()
+    ready_made = Automation.objects.get(name="Critical errors")
+    rows = list(made_by(ready_made))
+    assert {row.way for row in rows} == {Way.IN_APP, Way.EMAIL}
+    message = rendering.render([row for row in rows if row.way == Way.IN_APP][:1])[rows[0].pk]
+    assert (message.subject, message.text) == ("broken", "here")
+    assert message.extra["link"] == f"/admin/core/errorgroup/{ErrorGroup.objects.get().pk}/change/"
+
+
+def test_ready_made_automations_can_work() -> None:
+    for row in Automation.objects.all():
+        assert triggers.problems(row.event_type, row.conditions, row.unless) == []
+    assert Automation.objects.filter(is_active=True).get().name == "Critical errors"
 
 
 def test_everybody_who_leads_is_told_when_nobody_is_on_duty() -> None:

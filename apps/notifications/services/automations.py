@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.urls import reverse
 
-from apps.core.models import Event
+from apps.core.incidents import IncidentOpened
+from apps.core.models import ErrorGroup, Event
 from apps.messaging.models import Conversation
 from apps.users.models import Customer, User
 
@@ -71,8 +74,28 @@ def occurrence(event_id: int, number: int) -> str:
 
 
 def _context(event: Event, conversation: Conversation | None) -> dict[str, Any]:
-    about = {"conversation": conversation.pk} if conversation else {}
-    return about | {"event": event.pk}
+    about: dict[str, Any] = {"conversation": conversation.pk} if conversation else {}
+    return about | _alert(event) | {"event": event.pk}
+
+
+def _alert(event: Event) -> dict[str, Any]:
+    """What an alert says of an incident: what failed and where, never what anybody wrote."""
+    group = ErrorGroup.objects.filter(pk=event.payload.get("error")).first() if _is_incident(event) else None
+    if group is None:
+        return {}
+    path = reverse("admin:core_errorgroup_change", args=[group.pk])
+    return {
+        "alert.title": group.title,
+        "alert.text": group.place,
+        "alert.count": group.count,
+        "alert.at": event.at.isoformat(),
+        "alert.link": f"{settings.BASE_URL}{path}",
+        "link": path,
+    }
+
+
+def _is_incident(event: Event) -> bool:
+    return event.type == IncidentOpened.type
 
 
 def _conversation_of(event: Event) -> Conversation | None:
