@@ -6,7 +6,8 @@ import dataclasses
 import logging
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from apps.core import events
 from apps.core.events import SYSTEM, Entry, Fact
@@ -113,14 +114,19 @@ def test_durable_subscribers_get_a_handling_each_and_the_bell_rings_once(heard, 
     assert rings == [1]
 
 
-def test_many_facts_cost_two_statements(db, heard, django_assert_num_queries) -> None:
+def test_many_facts_cost_as_few_statements_as_some(db, heard) -> None:
     @events.subscribe(Rang)
     def one(event: Event) -> None: ...
 
-    for count in (1, 20):
+    def statements(count: int) -> int:
         entries = [Entry(Rang(bell=n), "bell:1", "system") for n in range(count)]
-        with django_assert_num_queries(2):
+        with CaptureQueriesContext(connection) as captured:
             events.record_many(entries)
+        return len(captured)
+
+    # Events and handlings; PostgreSQL takes many by COPY, which asks for their ids first.
+    assert statements(1) == 2
+    assert statements(20) == statements(200) <= 4
 
 
 def test_subscribers_are_named_after_their_floor() -> None:

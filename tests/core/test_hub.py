@@ -32,9 +32,11 @@ class Ear:
 async def hub():
     hub = Hub()
     yield hub
-    for task in hub._tasks:
-        task.cancel()
-    await asyncio.gather(*hub._tasks, return_exceptions=True)
+    # Redis' client may swallow a cancellation that meets it in the middle of something: ask until all have ended.
+    while pending := [task for task in hub._tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=1)
 
 
 async def _until(is_true, seconds: float = 3.0) -> None:
@@ -186,7 +188,8 @@ async def test_a_channel_that_is_not_read_any_more_is_given_up(hub, monkeypatch)
     monkeypatch.setattr(layer, "group_discard", note, raising=False)
     realtime.publish_encoded([None])  # no frame: reading it fails
     await _until(lambda: discarded)
-    assert discarded == [realtime.LAYER_GROUP]
+    # A slow Redis hands the bad frame to the next channel too, which is given up likewise.
+    assert set(discarded) == {realtime.LAYER_GROUP}
 
 
 async def test_a_layer_that_does_not_answer_holds_up_one_batch_only(hub, monkeypatch, caplog) -> None:

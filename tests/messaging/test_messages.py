@@ -228,7 +228,9 @@ def test_a_batch_costs_the_same_number_of_queries_however_large(db) -> None:
             messages.append(drafts)
         return len(captured)
 
-    assert queries(1) == queries(10) <= 10
+    # PostgreSQL takes more than a few by COPY, one statement more than a single row.
+    assert queries(5) == queries(10) <= 10
+    assert queries(1) <= 10
 
 
 @pytest.mark.django_db(transaction=True)

@@ -166,7 +166,7 @@ def test_lone_agent_who_declined_has_his_rest_and_is_rung_again(run):
     item = put_in_line(queue)
     run()
     offers.decline(rung_offer(item).pk, by=agent.user, now=timezone.now())
-    assert [run(seconds) for seconds in (0, 5, 14)] == [0, 0, 0]
+    assert [run(seconds) for seconds in (0, 5, 10)] == [0, 0, 0]
     rest = world.REFUSAL_REST_SECONDS
     # The first run after the rest forgets the refusal; it, or the next one, rings.
     assert run(rest + 1) + run(rest + 2) == 1
