@@ -44,14 +44,23 @@ def _derived(key: str) -> bytes:
     return base64.urlsafe_b64encode(derivation.derive(key.encode()))
 
 
+_EMPTY = {"{}", "[]"}
+
+
 class SecretJSONField(models.TextField):
-    """JSON that is encrypted on its way to the database and back in clear in Python."""
+    """JSON that is encrypted on its way to the database and back in clear in Python. What is empty is no secret and
+    stays readable whatever becomes of the key."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        return value if value is None else json.loads(decrypt(value))
+        if value is None:
+            return None
+        return json.loads(value if value in _EMPTY else decrypt(value))
 
     def get_prep_value(self, value: Any) -> str | None:
-        return value if value is None else encrypt(json.dumps(value))
+        if value is None:
+            return None
+        text = json.dumps(value)
+        return text if text in _EMPTY else encrypt(text)
 
     def value_to_string(self, obj: models.Model) -> str:
         return json.dumps(self.value_from_object(obj))

@@ -242,24 +242,26 @@ class Replay:
 
 
 @functools.cache
-def _migrated_database() -> Path:
-    """An empty database with all tables: making them takes longer than most of what is tested."""
+def _migrated() -> Path:
+    """An empty database with all tables, and the keys it was made with: that takes longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="eml-migrated."))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = Installation(folder).manage("migrate", "--noinput")
     assert made.returncode == 0, made.stderr[-3000:]
     with sqlite3.connect(folder / "var" / "db.sqlite3") as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return folder / "var" / "db.sqlite3"
+    return folder / "var"
 
 
 @contextlib.contextmanager
-def embedded(folder: Path, **settings: str) -> Iterator[tuple[Installation, Process]]:
+def embedded(
+    folder: Path, *, migrated: bool = True, **settings: str
+) -> Iterator[tuple[Installation, Process]]:
     """`manage.py up` on SQLite, not started."""
     port = free_port()
     installation = Installation(folder, EML_PORT=str(port), **settings)
-    (folder / "var").mkdir(exist_ok=True)
-    shutil.copy(_migrated_database(), folder / "var" / "db.sqlite3")
+    if migrated:
+        shutil.copytree(_migrated(), folder / "var", dirs_exist_ok=True)
     try:
         yield installation, installation.role("up", "manage.py", "up", port=port)
     finally:

@@ -27,7 +27,7 @@ SECRETS = {"EML_SECRET_KEY": "x" * 50, "EML_JWT_PRIVATE_KEY": ec_private_key()}
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[tuple[Installation, Process]]:
-    with embedded(tmp_path) as made:
+    with embedded(tmp_path, migrated=False) as made:
         yield made
 
 
