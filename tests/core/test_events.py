@@ -126,7 +126,7 @@ def test_many_facts_cost_as_few_statements_as_some(db, heard) -> None:
 
     # Events and handlings; PostgreSQL takes many by COPY, which asks for their ids first.
     assert statements(1) == 2
-    assert statements(20) == statements(200) <= 4
+    assert statements(20) == statements(100) <= 4
 
 
 def test_subscribers_are_named_after_their_floor() -> None:
