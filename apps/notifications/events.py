@@ -59,12 +59,6 @@ class TemplateChanged(Fact, type="notifications.template.changed"):
 
 
 @dataclass(frozen=True)
-class CampaignChanged(Fact, type="notifications.campaign.changed"):
-    campaign: int
-    state: str
-
-
-@dataclass(frozen=True)
 class AddressSuppressed(Fact, type="notifications.address.suppressed"):
     """Nothing goes there any more; `reason` is a Reason."""
 

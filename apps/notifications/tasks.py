@@ -6,10 +6,16 @@ from celery import shared_task
 
 from apps.routing.services import clock
 
-from .services import reminders
+from .services import outbox, reminders
 
 
 @shared_task(name="notifications.advance")
 def advance() -> int:
     """The one tick of all reminders; safe to run twice and at once."""
     return reminders.advance_all(now=clock.now())
+
+
+@shared_task(name="notifications.clean")
+def clean() -> None:
+    """The outbox keeps what its page says, and no longer."""
+    outbox.delete_old(now=clock.now())
