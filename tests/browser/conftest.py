@@ -24,7 +24,11 @@ ARGUMENTS = [
 ]
 TIMEOUT_MS = 10_000
 # WhiteNoise hands out files in a way that costs daphne a thread; the warning would break the answer here.
-STATIC_FILES_WARNING = "ignore:StreamingHttpResponse must consume synchronous iterators"
+STATIC_FILES_WARNINGS = (
+    "ignore:StreamingHttpResponse must consume synchronous iterators",
+    # A page left before it has all its files: Django does not close an answer nobody waits for, Python does.
+    "ignore:unclosed file <_io.FileIO name='.*/static/:ResourceWarning",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.filterwarnings(STATIC_FILES_WARNING))
+            item.add_marker(pytest.mark.filterwarnings(*STATIC_FILES_WARNINGS))
 
 
 @pytest.fixture(scope="session")

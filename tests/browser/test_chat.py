@@ -138,6 +138,9 @@ def test_nobody_there_takes_a_message(page: Page) -> None:
 
 def test_form_says_what_is_missing_and_keeps_what_was_typed(page: Page) -> None:
     open_place()
+    # From the first request on: what is set up in front of a key press may come too late for it.
+    reached = True
+    page.route("**/start/", lambda route: route.continue_() if reached else route.abort())
     Visitor(page).open()
     page.get_by_label("Your message").fill("Hello")
     page.get_by_role("button", name="Start the conversation").click()
@@ -150,10 +153,10 @@ def test_form_says_what_is_missing_and_keeps_what_was_typed(page: Page) -> None:
     expect(page.get_by_text("This is not an e-mail address.")).to_be_visible()
     assert not Conversation.objects.exists()
     page.get_by_label("E-mail").fill("")
-    page.route("**/start/", lambda route: route.abort())
+    reached = False
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="could not be reached")).to_be_visible()
-    page.unroute_all()
+    reached = True
     page.get_by_role("button", name="Start the conversation").click()
     Visitor(page).expect_said("Hello")
 

@@ -113,13 +113,13 @@ def test_two_people_stay_apart(new_context) -> None:
 
 def test_start_whose_answer_was_lost_is_not_doubled(page: Page) -> None:
     open_place()
-    customer = Visitor(page).open()
 
     def swallow(route) -> None:
         route.fetch()
         route.abort()
 
     page.route("**/start/", swallow)
+    customer = Visitor(page).open()
     page.get_by_label("Your name").fill("Ada")
     page.get_by_label("Your message").fill("one")
     page.get_by_role("button", name="Start the conversation").click()

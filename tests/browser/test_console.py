@@ -147,9 +147,6 @@ def test_accepting_too_late_is_said(ana: Console, place: Place) -> None:
 
 
 def test_a_refusal_is_said_even_if_the_card_is_gone_meanwhile(ana: Console, place: Place) -> None:
-    item = customer_writes(place)
-    expect(ana.offers).to_have_count(1)
-
     def late(route) -> None:
         Offer.objects.filter(item=item).update(state=OfferState.CANCELLED)
         ana.page.evaluate("document.body.dispatchEvent(new Event('frame:offer.ended'))")
@@ -157,6 +154,8 @@ def test_a_refusal_is_said_even_if_the_card_is_gone_meanwhile(ana: Console, plac
         route.continue_()
 
     ana.page.route("**/accept/", late)
+    item = customer_writes(place)
+    expect(ana.offers).to_have_count(1)
     ana.page.get_by_role("button", name="Accept").click()
     expect(ana.toasts).to_contain_text("This offer was withdrawn.")
 
@@ -230,10 +229,10 @@ def test_canned_replies_open_with_a_slash_and_come_filled(ana: Console, place: P
 
 def test_canned_replies_that_come_too_late_stay_away(ana: Console, place: Place) -> None:
     CannedReply.objects.create(shortcut="hello", title="Greeting", body="Hello!")
-    item = customer_writes(place)
-    ana.accept()
     held = []
     ana.page.route("**/canned/", lambda route: held.append(route))
+    item = customer_writes(place)
+    ana.accept()
     ana.input.press_sequentially("/h")
     until(ana.page, lambda: len(held) == 1)
     ana.input.fill("Good morning")

@@ -1,4 +1,4 @@
-"""One sending queue for each way and priority, there from the start."""
+"""What works without being set up: the notification centre, and one sending queue for each way and priority."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ PRIORITIES = (0, 1, 2)
 
 
 def create(apps, schema_editor):
+    gateways = apps.get_model("notifications", "Gateway")
+    gateways.objects.get_or_create(name="Notification centre", defaults={"way": "in_app", "kind": "in_app"})
     queues = apps.get_model("notifications", "SendingQueue")
     for way in WAYS:
         for priority in PRIORITIES:
@@ -16,6 +18,6 @@ def create(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0005_outbox_and_paces")]
+    dependencies = [("notifications", "0001_initial")]
 
     operations = [migrations.RunPython(create, migrations.RunPython.noop)]
