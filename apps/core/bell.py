@@ -34,16 +34,16 @@ def _ensure_thread() -> None:
     with _lock:
         if _thread is None or not _thread.is_alive() or _pid != os.getpid():
             _pid = os.getpid()
-            _thread = threading.Thread(target=_publish_for_ever, name="doorbell", daemon=True)
+            _thread = threading.Thread(target=_publish_for_ever, args=(_rung,), name="doorbell", daemon=True)
             _thread.start()
 
 
-def _publish_for_ever() -> None:
+def _publish_for_ever(rung: threading.Event) -> None:
     from .tasks import drain
 
     while True:
-        _rung.wait()
-        _rung.clear()
+        rung.wait()
+        rung.clear()
         try:
             drain.apply_async(expires=5, retry=False)
         except Exception as error:

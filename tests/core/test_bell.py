@@ -20,7 +20,7 @@ def rings(monkeypatch) -> list[float]:
     return heard
 
 
-def _until(is_true, seconds: float = 20.0) -> bool:
+def _until(is_true, seconds: float = 5.0) -> bool:
     until = time.monotonic() + seconds
     while not is_true() and time.monotonic() < until:
         time.sleep(0.005)
