@@ -23,6 +23,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("chat/", include("apps.messaging.urls")),
     path("preferences/", include("apps.notifications.urls")),
+    path(".well-known/", include("apps.users.api.keys")),
     path("hooks/", include("apps.notifications.api.hooks")),
     path("console/", include("apps.console.urls")),
     path("api/v1/", include(api_v1)),

@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import environ
@@ -21,7 +21,7 @@ _env = environ.Env()
 environ.Env.read_env(os.environ.get("EML_ENV_FILE", BASE_DIR / ".env"))
 
 
-def _stop(name: str, why: str) -> None:
+def _stop(name: str, why: str) -> NoReturn:
     sys.exit(f"EML cannot start: {name} {why}")
 
 
@@ -86,7 +86,6 @@ def mail(name: str, default: str) -> dict[str, Any]:
         return _env.email_url(name, default=default)
     except (ValueError, ImproperlyConfigured):
         _stop(name, "is not a mail server's address like smtp+tls://user:password@host:587.")
-        raise
 
 
 def rate(name: str, default: str) -> str:
@@ -149,11 +148,37 @@ def public_half(private_pem: str) -> str:
 
     try:
         key = serialization.load_pem_private_key(private_pem.encode(), password=None)
-    except ValueError:
+    except (ValueError, TypeError):
+        key = None
+    if key is None or not _is_p256(key):
         _stop("EML_JWT_PRIVATE_KEY", "must be an EC P-256 private key in PEM.")
-        raise
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
+    return _public_pem(key.public_key())
+
+
+def public_keys(name: str) -> list[str]:
+    """P-256 public keys in PEM, separated by commas, with real line ends or \\n."""
+    from cryptography.hazmat.primitives import serialization
+
+    pems = []
+    for word in words(name):
+        try:
+            key = serialization.load_pem_public_key(word.replace("\\n", "\n").encode())
+        except ValueError:
+            key = None
+        if not _is_p256(key):
+            _stop(name, "must hold EC P-256 public keys in PEM (openssl ec -in private.pem -pubout).")
+        pems.append(_public_pem(key))
+    return pems
+
+
+def _is_p256(key: Any) -> bool:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return isinstance(getattr(key, "curve", None), ec.SECP256R1)
+
+
+def _public_pem(key: Any) -> str:
+    from cryptography.hazmat.primitives import serialization
+
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return pem.decode()

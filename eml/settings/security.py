@@ -123,10 +123,11 @@ AXES_VERBOSE = False
 JWT_PRIVATE_KEY = env.kept_secret(
     "EML_JWT_PRIVATE_KEY", VAR / "jwt_private_key.pem", may_create=EMBEDDED, make=env.ec_private_key
 ).replace("\\n", "\n")
+JWT_PUBLIC_KEYS = [env.public_half(JWT_PRIVATE_KEY), *env.public_keys("EML_JWT_ACCEPTED_KEYS")]
 SIMPLE_JWT = {
     "ALGORITHM": "ES256",
     "SIGNING_KEY": JWT_PRIVATE_KEY,
-    "VERIFYING_KEY": env.public_half(JWT_PRIVATE_KEY),
+    "VERIFYING_KEY": JWT_PUBLIC_KEYS[0],
     "ISSUER": "eml",
     "AUDIENCE": "eml-api",
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5),

@@ -231,6 +231,7 @@ PAGE_ROWS = {
     #                                        AN  VA  AX  AY  SX  AD  DX
     # Providers call it, with a signature; this gateway does not exist.
     "hook": page(POST="404", other="405"),
+    "jwks": page(GET="200", other="405"),
     "front": page(GET="200", other="200"),
     "chat": page(GET="200", other="405"),
     "chat-frame": page(GET="200", other="405"),

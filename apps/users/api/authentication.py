@@ -9,7 +9,7 @@ from rest_framework import authentication
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
-from rest_framework_simplejwt.tokens import AccessToken, Token
+from rest_framework_simplejwt.tokens import Token
 
 from ..models import User
 from ..services import tokens
@@ -26,7 +26,7 @@ class TokenAuthentication(JWTAuthentication):
         if len(raw_token) > tokens.MOST_CHARACTERS:
             raise InvalidToken
         try:
-            return AccessToken(raw_token)  # type: ignore[arg-type]  # annotated as Token, meant as its text
+            return tokens.Access(raw_token)  # type: ignore[arg-type]  # annotated as Token, meant as its text
         except TokenError:
             raise InvalidToken from None
 

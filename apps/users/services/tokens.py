@@ -10,13 +10,13 @@ from django.db.models import QuerySet
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken, Token
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from .. import errors
 from ..choices import SignOutReason
 from ..models import User
-from . import sign_ins
+from . import sign_ins, signing
 
 EPOCH_CLAIM = "epoch"
 _ID = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -29,14 +29,24 @@ class Pair(NamedTuple):
     refresh: str
 
 
-class _Refresh(RefreshToken):
+class Access(AccessToken):
+    def get_token_backend(self) -> signing.KeyRing:
+        return signing.ring
+
+
+class Refresh(RefreshToken):
+    access_token_class = Access
+
+    def get_token_backend(self) -> signing.KeyRing:
+        return signing.ring
+
     def check_blacklist(self) -> None:
         """Not while parsing: it is looked at under the user's lock, so that two uses at once are told apart."""
 
 
 def issue(user: User) -> Pair:
     """A fresh pair. Only the refresh token's id is kept, never the token."""
-    refresh = RefreshToken()
+    refresh = Refresh()
     refresh[api_settings.USER_ID_CLAIM] = str(user.pk)
     refresh[EPOCH_CLAIM] = user.sign_in_epoch
     OutstandingToken.objects.create(
@@ -80,16 +90,16 @@ def user_of(token: Token) -> QuerySet[User]:
     return User.objects.filter(pk=int(user_id), sign_in_epoch=epoch, is_active=True)
 
 
-def _parsed(raw: str) -> RefreshToken:
+def _parsed(raw: str) -> Refresh:
     if len(raw) > MOST_CHARACTERS:
         raise errors.TokenInvalid
     try:
-        return _Refresh(raw)  # type: ignore[arg-type]  # its stubs say Token, its docs the text of one
+        return Refresh(raw)  # type: ignore[arg-type]  # its stubs say Token, its docs the text of one
     except TokenError:
         raise errors.TokenInvalid from None
 
 
-def _use(token: RefreshToken) -> tuple[User, bool]:
+def _use(token: Refresh) -> tuple[User, bool]:
     user = user_of(token).select_for_update().first()
     if user is None:
         # A token of an ended sign-in is merely old, not stolen: no reason to sign out whoever signed in since.
