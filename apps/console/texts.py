@@ -23,5 +23,6 @@ def for_scripts() -> dict[str, str]:
             "Your browser blocks notifications for this page. Allow them in its settings."
         ),
         "server_away": _("The server did not answer. Please try again."),
+        "no_files": _("An SMS carries no files."),
         "upload_failed": _("The file could not be uploaded."),
     }

@@ -25,6 +25,7 @@ urlpatterns = [
     path("c/<int:pk>/composer/", conversation.composer, name="composer"),
     path("c/<int:pk>/details/", conversation.details, name="details"),
     path("c/<int:pk>/messages/", thread.messages, name="messages"),
+    path("c/<int:pk>/fates/", thread.fates, name="fates"),
     path("c/<int:pk>/notes/", thread.notes, name="notes"),
     path("c/<int:pk>/read/", thread.read, name="read"),
     path("c/<int:pk>/canned/", thread.canned, name="canned"),

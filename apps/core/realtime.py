@@ -44,6 +44,7 @@ class Frame(StrEnum):
     READ = "read"
     CONVERSATION_CHANGED = "conversation.changed"
     NOTE_ADDED = "note.added"
+    ANSWER_CHANGED = "answer.changed"
     QUEUE_CHANGED = "queue.changed"
     OFFER_MADE = "offer.made"
     OFFER_ENDED = "offer.ended"

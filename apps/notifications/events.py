@@ -27,6 +27,15 @@ class DeliveryDead(Fact, type="notifications.delivery.dead"):
 
 
 @dataclass(frozen=True)
+class AnswerMoved(Fact, type="notifications.answer.moved"):
+    """An agent's answer by e-mail or SMS went out, arrived, or did not; `state` is a DeliveryState."""
+
+    delivery: int
+    message: int
+    state: str
+
+
+@dataclass(frozen=True)
 class WebhookDisabled(Fact, type="notifications.webhook.disabled"):
     """The receiver said that it is gone."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery
 
+from apps.messaging.choices import InboxKind
+from apps.messaging.models import Inbox, Message
 from apps.users.choices import Role
 from apps.users.models import Customer, User
 from apps.users.selectors import customers_visible_to, users_visible_to
@@ -14,16 +18,19 @@ from .choices import Reason, Way
 from .errors import VersionNotFound
 from .models import (
     Appointment,
+    Attempt,
     Delivery,
     Notice,
     OutboxMessage,
     Preference,
     Purpose,
+    Receipt,
     Reminder,
     Suppression,
     Template,
     TemplateVersion,
 )
+from .services import answers, claiming
 from .services.preferences import CONTACT_KINDS, wants
 
 NOTICES_SHOWN = 30
@@ -140,3 +147,35 @@ def outbox_visible_to(user: User) -> QuerySet[OutboxMessage]:
     if user.has_role(Role.ADMIN):
         return OutboxMessage.objects.all()
     return OutboxMessage.objects.filter(delivery__in=deliveries_visible_to(user).values("id"))
+
+
+# Answers of agents by e-mail and SMS
+
+
+def answers_to(message_ids: Collection[int]) -> dict[int, Delivery]:
+    """The delivery of each of these messages, by the message, with `last_error` and `last_detail` of its latest attempt
+    and, as `came_back`, what its provider told last. One query."""
+    if not message_ids:
+        return {}
+    attempts = Attempt.objects.filter(delivery=OuterRef("pk")).order_by("-number")
+    told = Receipt.objects.filter(delivery=OuterRef("pk"), kind__in=("bounced", "failed")).order_by("-id")
+    rows = Delivery.objects.filter(cause__in=[answers.cause_of(pk) for pk in message_ids]).annotate(
+        last_error=Subquery(attempts.values("error")[:1]),
+        last_detail=Subquery(attempts.values("detail")[:1]),
+        came_back=Subquery(told.values("kind")[:1]),
+    )
+    return {answers.message_of(row.cause) or 0: row for row in rows}
+
+
+def place_of_answer(delivery_id: int) -> tuple[int, int] | None:
+    """Conversation and seq of the message that a delivery carries; None when it is no agent's answer."""
+    cause = Delivery.objects.filter(pk=delivery_id).values_list("cause", flat=True).first()
+    if cause is None or (message := answers.message_of(cause)) is None:
+        return None
+    return Message.objects.filter(pk=message).values_list("conversation_id", "seq").first()
+
+
+def hindrance_of_answers(inbox: Inbox, *, now: datetime) -> str:
+    """Why nothing that agents write there goes out at the moment: "no_gateway", "resting" or "paused"; else empty."""
+    way = answers.WAYS[InboxKind(inbox.kind)]
+    return claiming.hindrance(way, priority=answers.PRIORITY, now=now)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.utils import timezone
 
 from apps.console.consumers import DeskSocket
@@ -21,13 +22,14 @@ from apps.messaging.choices import CloseReason
 from apps.messaging.consumers import ChatSocket
 from apps.messaging.models import Tag
 from apps.messaging.services import attachments, conversations, notes
-from apps.notifications.services import notices
+from apps.notifications.services import answers, notices
 from apps.routing.choices import Chosen
 from apps.routing.services import agents, offers, work
 from apps.users.services import people, tickets
 from tests.docs.pages import ROOT, blocks, differences, lines, prose
 from tests.factories import (
     make_agent,
+    make_delivery,
     make_inbox,
     make_notice,
     make_queue,
@@ -216,6 +218,7 @@ class Story:
         self.desk.wait_for("note.added")
         conversations.set_tags(self.conversation.pk, tags=[Tag.objects.create(name="vip")], by=self.ana.user)
         self.desk.wait_for("conversation.changed", what="tagged")
+        self._hear_of_an_answer()
         self._agent("unwatch")
         agents.choose(self.ana.user, chosen=Chosen.NOT_READY, reason=make_reason(), now=now, by=self.ana.user)
         self.desk.wait_for("presence.changed")
@@ -229,6 +232,13 @@ class Story:
         self.desk.wait_for("presence.changed", state="not_ready")
         people.set_teams(self.ana.user, teams=[team, make_inbox().team], by=SYSTEM)
         self.desk.wait_for("reauth")
+
+    def _hear_of_an_answer(self) -> None:
+        message = self.conversation.messages.get(seq=3)
+        delivery = make_delivery(to=self.conversation.customer, cause=answers.cause_of(message.pk))
+        with transaction.atomic():
+            answers.moved([(delivery, "sent")], by=SYSTEM)
+        self.desk.wait_for("answer.changed", seq=3)
 
     def _part(self) -> None:
         assert self.desk.close_code() == CloseCode.RESTART

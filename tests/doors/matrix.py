@@ -215,6 +215,7 @@ CONSOLE_ROWS = {
     "console:composer": desk(GET=AGENTS),
     "console:details": desk(GET=AGENTS),
     "console:messages": desk(GET=AGENTS, POST="-   -   302 302 403 404 -"),
+    "console:fates": desk(GET=AGENTS),
     "console:notes": desk(POST="-   -   302 302 302 403 -"),
     "console:read": desk(POST="-   -   204 204 403 403 -"),
     "console:canned": desk(GET=AGENTS),

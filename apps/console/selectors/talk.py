@@ -33,7 +33,7 @@ from apps.routing.models import Agent, Decision, Item, Queue
 from apps.users.models import ContactPoint, User
 
 from .. import thread, timeline, why
-from . import presence
+from . import answers, presence
 from .presence import Presence
 
 # A page of the thread; "show earlier" brings the next one.
@@ -76,6 +76,7 @@ def part_before(conversation: Conversation, *, before_seq: int) -> Part:
 def _part(conversation: Conversation, *, from_seq: int, before_seq: int | None = None) -> Part:
     shown = messaging.messages_of(conversation.pk, after_seq=from_seq)
     messages = list(shown if before_seq is None else shown.filter(seq__lt=before_seq))
+    answers.with_fates(conversation, messages, now=timezone.now())
     notes = _notes_of(conversation)
     if from_seq and messages:
         notes = notes.filter(at__gte=messages[0].at)
@@ -93,6 +94,7 @@ def _part(conversation: Conversation, *, from_seq: int, before_seq: int | None =
 def part_after(conversation: Conversation, *, seq: int, note: int) -> Part:
     """What is new since the reader's last look."""
     messages = list(messaging.messages_of(conversation.pk, after_seq=seq))
+    answers.with_fates(conversation, messages, now=timezone.now())
     notes = list(_notes_of(conversation).filter(pk__gt=note))
     return Part(
         entries=_arranged(messages, notes, previous=_previous(conversation, seq)),

@@ -17,6 +17,7 @@ from apps.messaging.services import messages as sending
 from apps.messaging.services import notes as note_taking
 
 from .. import forms
+from ..selectors import answers
 from ..selectors import talk as talk_selectors
 from .door import DeskRequest, agents_only, back_to, fragment, get_visible
 
@@ -52,6 +53,14 @@ def _news(request: DeskRequest, pk: int, data: dict) -> HttpResponse:
     conversation = get_visible(request, pk)
     part = talk_selectors.part_after(conversation, seq=data["after"] or 0, note=data["note"] or 0)
     return fragment(request, "news", {"conversation": conversation, "part": part})
+
+
+@agents_only("GET")
+def fates(request: DeskRequest, pk: int) -> HttpResponse:
+    """What became of the newest answers by e-mail or SMS; each is put where it stands already."""
+    conversation = get_visible(request, pk)
+    said = answers.newest(conversation, most=talk_selectors.THREAD_PAGE, now=timezone.now())
+    return fragment(request, "fates", {"said": said})
 
 
 @agents_only("POST")

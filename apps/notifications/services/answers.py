@@ -9,16 +9,19 @@ from typing import Any
 
 from django.db import transaction
 
-from apps.core import replacer
+from apps.core import events, replacer
+from apps.core.events import Actor
 from apps.messaging import reply_address
 from apps.messaging.choices import WRITTEN_KINDS, InboxKind, Sender
 from apps.messaging.models import Arrival, Message
 
 from ..choices import Priority, Reason, Way
+from ..events import AnswerMoved
 from ..gateways import Outgoing
 from ..models import Delivery
 from . import deliveries, rendering
 
+PRIORITY = Priority.TRANSACTIONAL
 WAYS = {InboxKind.EMAIL: Way.EMAIL, InboxKind.SMS: Way.SMS}
 # Enough for a mail program to find the thread; a header has its limits.
 MOST_REFERENCES = 10
@@ -45,13 +48,30 @@ def send(message_id: int, *, now: datetime) -> None:
             way=WAYS[InboxKind(inbox.kind)],
             at=now,
             address=last.sender if last else "",
-            priority=Priority.TRANSACTIONAL,
+            priority=PRIORITY,
         )
         deliveries.make_many([draft], now=now)
 
 
 def _arrivals(conversations: Iterable[int]) -> Any:
     return Arrival.objects.filter(message__conversation__in=conversations)
+
+
+def message_of(cause: str) -> int | None:
+    """The message that a delivery carries; None when it is no agent's answer."""
+    kind, _colon, number = cause.partition(":")
+    return int(number) if kind == "message" else None
+
+
+def moved(rows: Iterable[tuple[Delivery, str]], *, by: Actor) -> None:
+    """Note, inside the caller's transaction, which answers are in another state now: desks show it."""
+    entries = [
+        events.Entry(AnswerMoved(row.pk, message, str(state)), row.stream, by.actor_ref)
+        for row, state in rows
+        if (message := message_of(row.cause)) is not None
+    ]
+    if entries:
+        events.record_many(entries)
 
 
 @rendering.composes("message")

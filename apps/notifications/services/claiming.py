@@ -130,6 +130,16 @@ def extend(batch: Batch, rows: Sequence[Delivery], *, now: datetime) -> None:
         mine.update(leased_until=batch.leased_until)
 
 
+def hindrance(way: str, *, priority: int, now: datetime) -> str:
+    """Why nothing of this queue can go out now: "no_gateway", "resting" or "paused"; empty when nothing hinders it."""
+    if not _gateways(way):
+        return "no_gateway"
+    if usable_gateway(way, now=now) is None:
+        return "resting"
+    is_paused = SendingQueue.objects.filter(way=way, priority=priority, is_paused=True).exists()
+    return "paused" if is_paused else ""
+
+
 def next_moment(way: str, *, now: datetime) -> datetime | None:
     """When there will be something to do for this way, as things are; None when nothing waits. A moment that has
     passed means at once."""

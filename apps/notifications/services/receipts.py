@@ -20,7 +20,7 @@ from ..choices import DeliveryState, ErrorKind, Way
 from ..events import DeliveryDead
 from ..gateways import KINDS, Arrival, Notice, Request
 from ..models import Delivery, Gateway, Receipt
-from . import preferences
+from . import answers, preferences
 
 _KEY = re.compile(r"eml-([1-9][0-9]{0,17})@")
 _INBOX_KINDS = {Way.EMAIL: InboxKind.EMAIL, Way.SMS: InboxKind.SMS}
@@ -74,6 +74,7 @@ def _follow_notice(gateway: Gateway, receipt: Receipt, notice: Notice, *, now: d
         if delivery.state == DeliveryState.SENT:
             delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
             delivery.save(update_fields=["state", "delivered_at"])
+            answers.moved([(delivery, delivery.state)], by=SYSTEM)
         return
     if notice.kind == "complained":
         preferences.complained(way=Way(delivery.way), address=delivery.address, now=now)
@@ -93,6 +94,7 @@ def _fail(delivery: Delivery, notice: Notice, *, now: datetime) -> None:
     error = ErrorKind.BAD_ADDRESS if is_bounce else ErrorKind.PERMANENT
     fact = DeliveryDead(delivery.pk, delivery.way, error)
     events.record(fact, stream=delivery.stream, actor=SYSTEM)
+    answers.moved([(delivery, delivery.state)], by=SYSTEM)
 
 
 # Messages that arrive

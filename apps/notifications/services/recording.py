@@ -22,7 +22,7 @@ from ..choices import DeliveryState, ErrorKind, Reason, Way
 from ..events import DeliveryDead
 from ..gateways import Outcome
 from ..models import Attempt, Delivery, Gateway
-from . import claiming, preferences
+from . import answers, claiming, preferences
 
 MOST_DETAIL = 500
 _chance = random.SystemRandom()
@@ -88,6 +88,7 @@ def _follow(changed: Sequence[Ended], *, now: datetime) -> None:
             preferences.bounced(
                 way=Way(ended.row.way), address=ended.row.address, detail=ended.detail, now=now
             )
+    answers.moved(((ended.row, ended.state) for ended in changed), by=SYSTEM)
     dead = [ended for ended in changed if ended.state == DeliveryState.DEAD]
     if dead:
         events.record_many(

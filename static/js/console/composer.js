@@ -303,6 +303,7 @@ function keepFiles(conversation) {
 }
 
 async function upload(file) {
+  if (!$("#attach")) return toast(text("no_files"), "danger");
   const conversation = openConversation();
   const body = new FormData();
   body.append("file", file);
