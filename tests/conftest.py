@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from apps.core.error_log import Recorder
 # How long one example takes says more about the machine than about the program.
 hypothesis_settings.register_profile("eml", deadline=None)
 hypothesis_settings.load_profile("eml")
+
+
+def pytest_configure() -> None:
+    """A run in the background of a shell inherits a Ctrl-C that is ignored, and so would all that it starts."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
