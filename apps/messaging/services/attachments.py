@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,12 +13,15 @@ from django.db import transaction
 from django.db.models import Min, Sum
 
 from apps.core import events
+from apps.core.errors import Unavailable
 from apps.core.events import Actor
 
 from .. import errors, files
 from ..events import AttachmentStored
 from ..models import Attachment, Conversation
 from .visitors import Visitor
+
+logger = logging.getLogger(__name__)
 
 # A visitor is anybody: so much per hour and day and not more.
 FILES_PER_HOUR = 10
@@ -31,7 +35,7 @@ def store(conversation: Conversation, upload: UploadedFile | None, *, by: Actor,
     """Keep a file for the uploader's next message in this conversation.
 
     Raises AttachmentMissing, AttachmentEmpty, AttachmentTooLarge, AttachmentRefused, ImageRefused, UploadQuotaReached,
-    ConversationIsClosed.
+    ConversationIsClosed; Unavailable when the disk takes nothing.
     """
     if upload is None:
         raise errors.AttachmentMissing
@@ -50,12 +54,21 @@ def store(conversation: Conversation, upload: UploadedFile | None, *, by: Actor,
         created_at=now,
     )
     # Written before the transaction: a slow disk must not hold a row lock.
-    attachment.file.save("", ContentFile(accepted.content), save=False)
+    _write(attachment, accepted.content)
     try:
         return _insert(attachment, by=by, now=now)
     except BaseException:
         attachment.file.delete(save=False)
         raise
+
+
+def _write(attachment: Attachment, content: bytes) -> None:
+    try:
+        attachment.file.save("", ContentFile(content), save=False)
+    except OSError as error:
+        # A full disk, or one that is away: it passes by waiting, and is no mistake of the program.
+        logger.error("attachment not stored: %s", error.strerror)
+        raise Unavailable from None
 
 
 def _insert(attachment: Attachment, *, by: Actor, now: datetime) -> Attachment:

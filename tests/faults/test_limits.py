@@ -1,0 +1,167 @@
+"""Something is used up or held too long (F11, F24): whoever asks is told in seconds, and nothing is half done."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from rest_framework.test import APIClient
+
+from apps.messaging.models import Attachment, Conversation
+from apps.users.services import tokens
+from tests.factories import make_conversation, make_inbox, make_team, make_user
+
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer, who waits longer"
+)
+# lock_timeout, and what a busy machine adds.
+IN_TIME_SECONDS = 4.0
+
+
+@pytest.fixture
+def conversation(db: None) -> Conversation:
+    team = make_team()
+    return make_conversation(make_inbox(team), agent=make_user(teams=[team]))
+
+
+@pytest.fixture
+def agent(conversation: Conversation) -> APIClient:
+    api = APIClient(raise_request_exception=False)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(conversation.agent).access}")
+    return api
+
+
+def refused(answer: Any) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer["Retry-After"]) > 0
+
+
+@contextlib.contextmanager
+def held(conversation: Conversation) -> Iterator[None]:
+    """Somebody else has the row and does not let go of it."""
+    has_it, is_over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with contextlib.closing(connection.copy()) as other:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "SELECT 1 FROM messaging_conversation WHERE id = %s FOR UPDATE", [conversation.pk]
+                )
+                has_it.set()
+                is_over.wait(30)
+            other.rollback()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert has_it.wait(10)
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join(10)
+
+
+@pytest.mark.services
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_f11_a_row_that_is_held_too_long_is_not_waited_for(
+    conversation: Conversation, agent: APIClient
+) -> None:
+    close = f"/api/v1/conversations/{conversation.pk}/close/"
+    with held(conversation):
+        began = time.monotonic()
+        refused(agent.post(close))
+        assert time.monotonic() - began < IN_TIME_SECONDS
+    conversation.refresh_from_db()
+    assert conversation.is_open
+    assert agent.post(close).status_code == 200
+
+
+@pytest.mark.services
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_f11_without_a_free_connection_the_answer_comes_in_seconds(
+    conversation: Conversation, agent: APIClient
+) -> None:
+    pool = connection.pool
+    answers, took = [], []
+
+    def ask() -> None:
+        """In a thread, which has no connection yet."""
+        began = time.monotonic()
+        answers.append(agent.get("/api/v1/me/"))
+        took.append(time.monotonic() - began)
+        connection.close()
+
+    def asked() -> Any:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(20)
+        return answers.pop()
+
+    connection.close()
+    taken = [pool.getconn() for _ in range(settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"])]
+    try:
+        refused(asked())
+        assert took.pop() < IN_TIME_SECONDS
+    finally:
+        for one in taken:
+            pool.putconn(one)
+    assert asked().status_code == 200
+
+
+@pytest.mark.django_db
+def test_f24_a_full_disk_keeps_no_half_of_a_file(
+    conversation: Conversation, agent: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    upload = f"/api/v1/conversations/{conversation.pk}/attachments/"
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystemStorage, "_save", full)
+        file = SimpleUploadedFile("words.txt", b"words")
+        refused(agent.post(upload, {"file": file}, format="multipart"))
+    assert not Attachment.objects.exists()
+    file = SimpleUploadedFile("words.txt", b"words")
+    assert agent.post(upload, {"file": file}, format="multipart").status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's disk cannot be filled for one test")
+def test_f24_a_database_without_room_is_unavailable_until_there_is_some(
+    conversation: Conversation, agent: APIClient
+) -> None:
+    say = f"/api/v1/conversations/{conversation.pk}/messages/"
+
+    def said(number: int) -> Any:
+        return agent.post(say, {"client_msg_id": str(uuid.UUID(int=number)), "body": "x" * 4_000})
+
+    def room(pages: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA max_page_count = {pages}")
+
+    room(1)  # SQLite takes the present size for it
+    try:
+        answers = [said(number) for number in range(1, 40)]
+    finally:
+        room(2**30)
+    stored = [answer for answer in answers if answer.status_code == 201]
+    assert len(stored) < len(answers)
+    refused(answers[-1])
+    conversation.refresh_from_db()
+    numbers = list(conversation.messages.order_by("seq").values_list("seq", flat=True))
+    assert numbers == list(range(1, conversation.last_seq + 1))
+    assert said(39).status_code == 201
+    assert conversation.messages.count() == len(numbers) + 1
