@@ -41,6 +41,21 @@ class DeliveryState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+class Fate(models.TextChoices):
+    """What became of something, or will; of what is over the value is the delivery's state."""
+
+    GOES = "goes", _("Goes out")
+    HELD = "held", _("Goes out later")
+    WILL_NOT = "will_not", _("Will not go out")
+    SENDING = "sending", _("Being sent")
+    SENT = "sent", _("Sent")
+    DELIVERED = "delivered", _("Delivered")
+    DEAD = "dead", _("Failed for good")
+    REVIEW = "review", _("Outcome unknown, held for review")
+    SUPPRESSED = "suppressed", _("Was not sent")
+    CANCELLED = "cancelled", _("Called off")
+
+
 # What may still go out, or is on its way.
 OPEN_STATES = (DeliveryState.DUE, DeliveryState.SENDING)
 

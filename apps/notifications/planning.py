@@ -24,6 +24,8 @@ class Slot:
     expires_at: datetime | None = None
     # Late by more than this it is not caught up (None: however late).
     most_late: timedelta | None = None
+    # Whether there is anything to say by this way.
+    has_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _never(slot: Slot, recipient: Recipient, rule: Rule, *, now: datetime) -> Re
         (not recipient.address, Reason.NO_ADDRESS),
         (recipient.suppressed is not None, recipient.suppressed),
         (capped, Reason.CAPPED),
+        (not slot.has_text, Reason.NO_TEXT),
     )
     return next((reason for holds, reason in reasons if holds), None)
 

@@ -6,7 +6,7 @@ the next minute that does; one that exists twice goes out once, the first time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -108,11 +108,12 @@ def occurrences(rule: str, *, start: datetime, zone: ZoneInfo, fold: int = 0) ->
         yield Occurrence(wall, moment_of(wall, zone=zone, fold=fold if number == 0 else 0))
 
 
-def next_after(
-    after: datetime, *, rule: str, start: datetime, zone: ZoneInfo, fold: int = 0
-) -> Occurrence | None:
-    """The first occurrence later than the moment `after`; None when there is none any more."""
-    return next((one for one in occurrences(rule, start=start, zone=zone, fold=fold) if one.at > after), None)
+def later_than(after: datetime, found: Iterable[Occurrence]) -> Iterator[Occurrence]:
+    """Those after this moment, each strictly later than the one before: two that fall on one moment are one."""
+    for one in found:
+        if one.at > after:
+            after = one.at
+            yield one
 
 
 def exists(wall: datetime, *, zone: ZoneInfo) -> bool:

@@ -27,6 +27,7 @@ OBJECTS = {
     "pk": {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
         "admin:notifications_templateversion_": "template_version",
+        "admin:notifications_delivery_customer": "customer",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
         "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",
         "console:notice": "notice", "console:": "conversation",

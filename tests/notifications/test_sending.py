@@ -162,7 +162,7 @@ def test_quiet_hours_hold_it_until_they_end(gate, gateway, clock):
     clock.now = row.due_at
     run(clock)
     row.refresh_from_db()
-    assert (row.state, row.reason) == (DeliveryState.SENT, "")
+    assert (row.state, row.reason) == (DeliveryState.SENT, Reason.QUIET_HOURS)
 
 
 def test_a_cap_holds_within_one_batch(gate, gateway, clock):
@@ -189,10 +189,10 @@ def test_a_row_that_breaks_the_batch_hurts_no_other(gate, gateway, clock, monkey
     good, bad = make_delivery(due_at=NOW), make_delivery(due_at=NOW)
     real = rendering.render
 
-    def breaking(rows):
+    def breaking(rows, **known):
         if bad.pk in [row.pk for row in rows]:
             raise ZeroDivisionError
-        return real(rows)
+        return real(rows, **known)
 
     monkeypatch.setattr(rendering, "render", breaking)
     run(clock)

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -21,6 +23,7 @@ from .. import selectors
 from ..choices import DeliveryState
 from ..models import Attempt, Delivery, OutboxMessage
 from ..services import queues
+from . import ledger
 
 _COLOURS = {
     DeliveryState.DUE: "info",
@@ -66,6 +69,19 @@ class DeliveryAdmin(ReadOnlyAdmin):
         ("sent_at", "delivered_at"),
         ("gateway", "provider_id", "tries"),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "customer/<int:pk>/",
+            self.admin_site.admin_view(self.customer),
+            name="notifications_delivery_customer",
+        )
+        return [own, *super().get_urls()]
+
+    def customer(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return ledger.page(request, pk)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         mine = selectors.deliveries_visible_to(request.user)  # type: ignore[arg-type]

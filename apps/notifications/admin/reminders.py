@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from django import forms
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
@@ -19,13 +16,13 @@ from apps.users import selectors as people
 from apps.users.models import Customer, Team, User
 from apps.users.permissions import user_of
 
-from .. import recurrence, selectors
-from ..choices import ReminderState, Way
-from ..models import Appointment, Delivery, Reminder, Template
+from .. import selectors
+from ..choices import Way
+from ..models import Appointment, Reminder, Template
 from ..services import appointments, reminders
+from . import ledger
 from .base import TellsWhy, become
 
-SHOWN_AHEAD = 5
 REPEATS = [
     ("", _("once")),
     ("FREQ=DAILY", _("every day")),
@@ -86,7 +83,8 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     ordering = ["-id"]
     actions = ["cancel"]
     autocomplete_fields = ["customer"]
-    readonly_fields = ["person", "template_name", "ways_named", "state", "next_time", "ahead", "went_out"]
+    readonly_fields = ["person", "template_name", "ways_named", "state", "next_time"]
+    change_form_outer_after_template = "admin/notifications/reminder/ledger.html"
     fieldsets = [
         (_("Who"), {"fields": ["customer", "user"]}),
         (_("What"), {"fields": ["template", "ways", "note"]}),
@@ -108,8 +106,6 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         "rrule",
         "state",
         "next_time",
-        "ahead",
-        "went_out",
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reminder]:
@@ -118,6 +114,13 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Reminder | None = None) -> Any:
         return super().get_fieldsets(request, obj) if obj is None else [(None, {"fields": self._shown})]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        reminder = self.get_object(request, object_id)
+        shown = ledger.of_reminder(request, reminder) if reminder else {}
+        return super().change_view(request, object_id, form_url, shown | (extra_context or {}))
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         asks = user_of(request)
@@ -186,48 +189,6 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     @display(description=_("repeats"))
     def rule(self, reminder: Reminder) -> Any:
         return dict(REPEATS).get(reminder.rrule, reminder.rrule)
-
-    @display(description=_("next times (on the recipient's clock)"))
-    def ahead(self, reminder: Reminder) -> SafeString | str:
-        if reminder.state != ReminderState.ACTIVE or reminder.next_at is None:
-            return "–"
-        zone = reminders.zone_of(reminder)
-        times = [reminder.next_at] if reminder.appointment_id else self._times(reminder)
-        return format_html_join(
-            "", "<div>{}</div>", ((f"{at.astimezone(zone):%a %Y-%m-%d %H:%M} {zone.key}",) for at in times)
-        )
-
-    @staticmethod
-    def _times(reminder: Reminder) -> list[Any]:
-        found = recurrence.occurrences(
-            reminder.rrule,
-            start=reminders.start_of(reminder),
-            zone=reminders.zone_of(reminder),
-            fold=reminder.fold,
-        )
-        assert reminder.next_at is not None
-        first = reminder.next_at
-        return [one.at for one in islice((one for one in found if one.at >= first), SHOWN_AHEAD)]
-
-    @display(description=_("what became of it"))
-    def went_out(self, reminder: Reminder) -> SafeString | str:
-        rows = Delivery.objects.filter(cause=reminders.cause_of(reminder.pk)).order_by("-slot_at")[:20]
-        return (
-            format_html_join(
-                "",
-                "<div>{} · {} · {}{}</div>",
-                (
-                    (
-                        f"{timezone.localtime(row.slot_at):%Y-%m-%d %H:%M}",
-                        row.get_way_display(),
-                        row.get_state_display(),
-                        f" ({row.get_reason_display()})" if row.reason else "",
-                    )
-                    for row in rows
-                ),
-            )
-            or "–"
-        )
 
 
 def _team(by: User, customer: Customer | None) -> Team | None:

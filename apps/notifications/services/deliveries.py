@@ -40,14 +40,15 @@ def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
     """Write those that do not exist yet, inside the caller's transaction; safe to repeat."""
     if not connection.in_atomic_block:
         raise RuntimeError("Deliveries are made inside the transaction of their cause.")
-    rows = [_row(draft, now) for draft in drafts]
+    rows = [unsaved(draft, now=now) for draft in drafts]
     if not rows:
         return
     Delivery.objects.bulk_create(rows, batch_size=INSERTED_AT_ONCE, ignore_conflicts=True)
     wake.after_commit(due_at=min(row.due_at for row in rows), now=now)
 
 
-def _row(draft: Draft, now: datetime) -> Delivery:
+def unsaved(draft: Draft, *, now: datetime) -> Delivery:
+    """The row that a draft becomes; a preview asks about rows that never are."""
     return Delivery(
         cause=draft.cause,
         occurrence=draft.occurrence,

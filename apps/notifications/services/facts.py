@@ -22,6 +22,7 @@ from apps.users.models import ContactPoint, Customer, User
 from .. import planning
 from ..choices import CatchUp, DeliveryState, Reason, Way
 from ..models import Delivery, Preference, Purpose, Reminder, SendingRule, Suppression
+from . import rendering
 from .preferences import CONTACT_KINDS, tidy
 
 # A reminder that is not to be caught up is worth nothing when it is this late.
@@ -43,12 +44,32 @@ class Known:
 def gather(rows: Sequence[Delivery], *, now: datetime) -> list[Known]:
     """For each row, in order. Sets `customer` and `user` of the rows; a merged customer stands for who he was found to
     be. Caps count what went out on the day and in the week (from Monday) of the row's own time, in local time."""
-    world = _load(rows)
+    world = load(rows)
     return [_known(row, world, now=now) for row in rows]
 
 
+def decide(row: Delivery, world: World, *, now: datetime) -> planning.Verdict:
+    """What becomes of one of the rows that `world` was loaded for, if it is looked at `now`: the sender and the preview
+    ask here, in the order in which rows are due. What goes out counts for the caps of those after it.
+
+    Sets `row.address`.
+    """
+    known = _known(row, world, now=now)
+    row.address = known.recipient.address or row.address
+    verdict = planning.plan(known.slot, known.recipient, known.rule, now=now)
+    if isinstance(verdict, planning.Goes):
+        world.sent[_counted_for(row, world)].append(now)
+    return verdict
+
+
+# For whom, for which purpose and by which way caps count.
+_Key = tuple[str, int | None, str]
+
+
 @dataclass(slots=True)
-class _World:
+class World:
+    """What is known about many rows. `texts` (by template version) may be used to write them."""
+
     customers: dict[int, Customer]
     users: dict[int, User]
     purposes: dict[int, Purpose]
@@ -57,22 +78,25 @@ class _World:
     addresses: dict[tuple[int, str], str] = field(default_factory=dict)
     wishes: dict[tuple[int, int, str], bool] = field(default_factory=dict)
     suppressed: dict[tuple[str, str], Reason] = field(default_factory=dict)
-    sent: Mapping[tuple[int, int, str], list[datetime]] = field(default_factory=dict)
+    sent: dict[_Key, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     # Deliveries of the double that the other record got already.
     doubles: set[tuple[str, str, str, str]] = field(default_factory=set)
     skipping: set[str] = field(default_factory=set)
+    texts: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
-def _load(rows: Sequence[Delivery]) -> _World:
+def load(rows: Sequence[Delivery]) -> World:
+    """Sets `customer`, `user` and `purpose` of the rows."""
     purposes = Purpose.objects.in_bulk(_some(row.purpose_id for row in rows))
-    world = _World(_customers(rows), _users(rows), purposes, _rules(purposes))
-    _set_people(rows, world)
+    world = World(_customers(rows), _users(rows), purposes, _rules(purposes))
+    set_people(rows, world)
     world.addresses = _addresses(rows, world)
     world.wishes = _wishes(rows, world)
     world.suppressed = _suppressed(rows, world)
     world.sent = _sent(rows, world)
     world.doubles = _doubles(rows, world)
     world.skipping = _skipping(rows)
+    world.texts = rendering.texts_of(rows)
     return world
 
 
@@ -95,7 +119,7 @@ def _users(rows: Sequence[Delivery]) -> dict[int, User]:
     return User.objects.in_bulk(_some(row.user_id for row in rows))
 
 
-def _set_people(rows: Sequence[Delivery], world: _World) -> None:
+def set_people(rows: Sequence[Delivery], world: World) -> None:
     """So that nobody who works on these rows asks for them again."""
     for row in rows:
         row.customer = world.customers[row.customer_id] if row.customer_id else None
@@ -103,7 +127,7 @@ def _set_people(rows: Sequence[Delivery], world: _World) -> None:
         row.purpose = world.purposes[row.purpose_id] if row.purpose_id else None
 
 
-def _person(row: Delivery, world: _World) -> int | None:
+def _person(row: Delivery, world: World) -> int | None:
     """The id of the customer who counts: the one a double was merged into."""
     pk = row.customer_id
     while pk is not None and (into := world.customers[pk].merged_into_id) is not None:
@@ -111,7 +135,7 @@ def _person(row: Delivery, world: _World) -> int | None:
     return pk
 
 
-def _addresses(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, str], str]:
+def _addresses(rows: Sequence[Delivery], world: World) -> dict[tuple[int, str], str]:
     wanted: dict[str, set[int]] = defaultdict(set)
     for row in rows:
         person = _person(row, world)
@@ -125,7 +149,7 @@ def _addresses(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, str],
     return found
 
 
-def _address(row: Delivery, world: _World) -> str:
+def _address(row: Delivery, world: World) -> str:
     if row.address:
         return row.address
     if (person := _person(row, world)) is not None:
@@ -137,7 +161,7 @@ def _address(row: Delivery, world: _World) -> str:
     return world.users[row.user_id].email if row.way == Way.EMAIL else ""
 
 
-def _wishes(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, int, str], bool]:
+def _wishes(rows: Sequence[Delivery], world: World) -> dict[tuple[int, int, str], bool]:
     people = _some(_person(row, world) for row in rows if row.purpose_id)
     said = Preference.objects.filter(customer__in=people, purpose__in=world.purposes)
     return {
@@ -148,7 +172,7 @@ def _wishes(rows: Sequence[Delivery], world: _World) -> dict[tuple[int, int, str
     }
 
 
-def _suppressed(rows: Sequence[Delivery], world: _World) -> dict[tuple[str, str], Reason]:
+def _suppressed(rows: Sequence[Delivery], world: World) -> dict[tuple[str, str], Reason]:
     by_way: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.way in CONTACT_KINDS and (address := _address(row, world)):
@@ -162,27 +186,34 @@ def _suppressed(rows: Sequence[Delivery], world: _World) -> dict[tuple[str, str]
     return found
 
 
-def _sent(rows: Sequence[Delivery], world: _World) -> Mapping[tuple[int, int, str], list[datetime]]:
+def _counted_for(row: Delivery, world: World) -> _Key:
+    person = _person(row, world)
+    return f"customer:{person}" if person is not None else row.recipient, row.purpose_id, row.way
+
+
+def _sent(rows: Sequence[Delivery], world: World) -> dict[_Key, list[datetime]]:
     """When what counts for caps went out, or began to in another batch."""
+    found: dict[_Key, list[datetime]] = defaultdict(list)
     capped = [row for row in rows if _is_capped(world.rules.get((row.purpose_id, row.way)))]
     if not capped:
-        return {}
+        return found
     earliest = min(row.due_at for row in capped) - CAPS_LOOK_BACK
     # Two batches at once: the one that began to send later counts the other.
     mine = [row.leased_until for row in capped if row.leased_until]
     others = (
         Q(state=DeliveryState.SENDING, leased_until__lt=min(mine)) if mine else Q(state=DeliveryState.SENDING)
     )
+    people = _some(_person(row, world) for row in capped) | _some(row.customer_id for row in capped)
     went = Delivery.objects.filter(
         Q(state__in=WENT_OUT, sent_at__gte=earliest) | others,
-        customer__in=_some(_person(row, world) for row in capped) | _some(row.customer_id for row in capped),
+        Q(customer__in=people) | Q(user__in=_some(row.user_id for row in capped)),
         purpose__in=_some(row.purpose_id for row in capped),
     ).exclude(pk__in=[row.pk for row in rows if row.pk])
-    found: dict[tuple[int, int, str], list[datetime]] = defaultdict(list)
-    for other in went.only("customer_id", "purpose_id", "way", "sent_at", "due_at"):
+    for other in went.only("customer_id", "user_id", "recipient", "purpose_id", "way", "sent_at", "due_at"):
         customer = world.customers.get(other.customer_id or 0)
-        person = (customer and customer.merged_into_id) or other.customer_id
-        found[person, other.purpose_id, other.way].append(other.sent_at or other.due_at)  # type: ignore[index]
+        into = customer and customer.merged_into_id
+        whose = f"customer:{into}" if into else other.recipient
+        found[whose, other.purpose_id, other.way].append(other.sent_at or other.due_at)
     return found
 
 
@@ -190,7 +221,7 @@ def _is_capped(rule: planning.Rule | None) -> bool:
     return rule is not None and (rule.most_per_day is not None or rule.most_per_week is not None)
 
 
-def _doubles(rows: Sequence[Delivery], world: _World) -> set[tuple[str, str, str, str]]:
+def _doubles(rows: Sequence[Delivery], world: World) -> set[tuple[str, str, str, str]]:
     """A double and who he is now may both be in a list; he gets it once."""
     merged = [row for row in rows if row.customer_id and _person(row, world) != row.customer_id]
     if not merged:
@@ -248,16 +279,17 @@ def holidays_of(country: str, region: str = "") -> Callable[[date], bool]:
 _EVERYTHING = planning.Rule()
 
 
-def _known(row: Delivery, world: _World, *, now: datetime) -> Known:
+def _known(row: Delivery, world: World, *, now: datetime) -> Known:
     rule = world.rules.get((row.purpose_id, row.way), _EVERYTHING)
     recipient = _recipient(row, world)
     if _is_capped(rule):
         recipient = _counted(row, recipient, world, at=max(row.due_at, now))
     most_late = MISSED_AFTER if row.cause in world.skipping else None
-    return Known(planning.Slot(row.due_at, row.expires_at, most_late), recipient, rule)
+    has_text = not row.template_version_id or bool(rendering.text_of(row, world.texts))
+    return Known(planning.Slot(row.due_at, row.expires_at, most_late, has_text), recipient, rule)
 
 
-def _recipient(row: Delivery, world: _World) -> planning.Recipient:
+def _recipient(row: Delivery, world: World) -> planning.Recipient:
     address = _address(row, world)
     person = _person(row, world)
     if person is None:
@@ -279,9 +311,9 @@ def _recipient(row: Delivery, world: _World) -> planning.Recipient:
 
 
 def _counted(
-    row: Delivery, recipient: planning.Recipient, world: _World, *, at: datetime
+    row: Delivery, recipient: planning.Recipient, world: World, *, at: datetime
 ) -> planning.Recipient:
-    went = world.sent.get((_person(row, world) or 0, row.purpose_id or 0, row.way), ())
+    went = world.sent.get(_counted_for(row, world), ())
     return replace(
         recipient,
         sent_today=sum(same_day(one, at, recipient.zone) for one in went),

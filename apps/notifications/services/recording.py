@@ -49,8 +49,16 @@ class Ended:
 
 def of_outcome(row: Delivery, outcome: Outcome, *, gateway: Gateway | None, now: datetime) -> Ended:
     """Sent, or tried again later, or dead, or held for review, as the retry table and the gateway's policy say."""
+    # Why it had to wait stays with it: that is why it came when it came.
     if outcome.error is None:
-        return Ended(row, DeliveryState.SENT, row.due_at, provider_id=outcome.provider_id[:200], sent_at=now)
+        return Ended(
+            row,
+            DeliveryState.SENT,
+            row.due_at,
+            reason=row.reason,
+            provider_id=outcome.provider_id[:200],
+            sent_at=now,
+        )
     kind = ErrorKind(outcome.error)
     detail = outcome.detail[:MOST_DETAIL]
     if kind == ErrorKind.UNKNOWN and claiming.holds_doubts(gateway):
@@ -60,7 +68,7 @@ def of_outcome(row: Delivery, outcome: Outcome, *, gateway: Gateway | None, now:
     )
     if wait is None:
         return Ended(row, DeliveryState.DEAD, row.due_at, error=kind, detail=detail)
-    return Ended(row, DeliveryState.DUE, now + wait, error=kind, detail=detail)
+    return Ended(row, DeliveryState.DUE, now + wait, reason=row.reason, error=kind, detail=detail)
 
 
 def held(row: Delivery, *, until: datetime, reason: Reason) -> Ended:

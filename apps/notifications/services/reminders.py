@@ -6,7 +6,7 @@ what goes out is decided by the deliveries alone, and one tick for all is enough
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -188,16 +188,25 @@ def start_of(row: Reminder) -> datetime:
 
 def next_occurrence(row: Reminder, *, after: datetime) -> Occurrence | None:
     """Its first occurrence later than `after`; None when there is none (any more)."""
+    return next(coming(row, after=after), None)
+
+
+def coming(row: Reminder, *, after: datetime) -> Iterator[Occurrence]:
+    """Its occurrences later than `after`, in order, until it expires."""
+    for found in recurrence.later_than(after, _all(row)):
+        if row.expires_at and found.at >= row.expires_at:
+            return
+        yield found
+
+
+def _all(row: Reminder) -> Iterator[Occurrence]:
     zone = zone_of(row)
-    if row.appointment is not None:
-        assert row.offset_minutes is not None
-        at = row.appointment.starts_at + timedelta(minutes=row.offset_minutes)
-        found = Occurrence(at.astimezone(zone).replace(tzinfo=None), at) if at > after else None
-    else:
-        found = recurrence.next_after(after, rule=row.rrule, start=start_of(row), zone=zone, fold=row.fold)
-    if found and row.expires_at and found.at >= row.expires_at:
-        return None
-    return found
+    if row.appointment is None:
+        yield from recurrence.occurrences(row.rrule, start=start_of(row), zone=zone, fold=row.fold)
+        return
+    assert row.offset_minutes is not None  # the constraint reminder_has_a_time
+    at = row.appointment.starts_at + timedelta(minutes=row.offset_minutes)
+    yield Occurrence(at.astimezone(zone).replace(tzinfo=None), at)
 
 
 def _make_next(rows: Mapping[Reminder, Occurrence | None], *, now: datetime) -> None:
@@ -212,13 +221,14 @@ def _make_next(rows: Mapping[Reminder, Occurrence | None], *, now: datetime) -> 
             draft
             for row, found in rows.items()
             if found and row.template_id in versions
-            for draft in _drafts(row, found, version_id=versions[row.template_id])
+            for draft in drafts(row, found, version_id=versions[row.template_id])
         ),
         now=now,
     )
 
 
-def _drafts(row: Reminder, found: Occurrence, *, version_id: int) -> Iterable[deliveries.Draft]:
+def drafts(row: Reminder, found: Occurrence, *, version_id: int) -> Iterable[deliveries.Draft]:
+    """What an occurrence sends, one for each way."""
     person = row.customer or row.user
     assert person is not None  # the constraint reminder_has_one_recipient
     draft = deliveries.Draft(
@@ -312,7 +322,7 @@ def advance(*, now: datetime) -> int:
     After an outage every missed occurrence gets its deliveries; whether they still go out is the planning's decision.
     """
     with transaction.atomic():
-        due = Reminder.objects.active().filter(next_at__lte=now).order_by("next_at")
+        due = Reminder.objects.active().filter(next_at__lte=now).order_by("next_at", "id")
         rows = list(
             due.select_for_update(skip_locked=True, of=("self",)).select_related(
                 "template", "customer", "user", "appointment"

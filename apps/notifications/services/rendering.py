@@ -51,17 +51,19 @@ def composes(kind: str) -> Callable[[Compose], Compose]:
     return remember
 
 
-def render(deliveries: Sequence[Delivery]) -> dict[int, Rendered]:
+def render(
+    deliveries: Sequence[Delivery], *, texts: Mapping[int, dict[str, Any]] | None = None
+) -> dict[int, Rendered]:
     """What goes out for each of these rows, by their ids; `address` must be filled in.
 
-    The number of queries does not depend on the number of rows; customers, users and purposes that the caller has
-    loaded already are not asked for again. One row that cannot be rendered hurts no other.
+    The number of queries does not depend on the number of rows; customers, users, purposes and `texts` (see `texts_of`)
+    that the caller has loaded already are not asked for again. One row that cannot be rendered hurts no other.
     """
     rendered: dict[int, Rendered] = {}
     with_template = [row for row in deliveries if row.template_version_id]
     if with_template:
         _load_people(with_template)
-        world = _load(with_template)
+        world = _load(with_template, texts_of(with_template) if texts is None else texts)
         rendered = {row.pk: _guarded(_from_template, row, world) for row in with_template}
     for kind, rows in _without_template(deliveries).items():
         compose = _composers.get(kind)
@@ -93,7 +95,7 @@ def _guarded(make: Callable[..., Rendered], row: Delivery, *args: Any) -> Render
 class World:
     """The rows that the texts of a batch ask for."""
 
-    texts: dict[int, dict]
+    texts: Mapping[int, dict[str, Any]]
     needs: dict[int, set[str]]
     reminders: dict[int, Reminder] = field(default_factory=dict)
     appointments: dict[int, Appointment] = field(default_factory=dict)
@@ -105,9 +107,19 @@ def _load_people(rows: Sequence[Delivery]) -> None:
     prefetch_related_objects(rows, "customer", "user", "purpose")
 
 
-def _load(rows: Sequence[Delivery]) -> World:
+def texts_of(rows: Iterable[Delivery]) -> dict[int, dict[str, Any]]:
+    """The texts of their templates' versions, by the ids of the versions: way → language → text."""
     ids = _some(row.template_version_id for row in rows)
-    texts = dict(TemplateVersion.objects.filter(pk__in=ids).values_list("pk", "texts"))
+    return dict(TemplateVersion.objects.filter(pk__in=ids).values_list("pk", "texts")) if ids else {}
+
+
+def text_of(row: Delivery, texts: Mapping[int, Mapping[str, Any]]) -> Mapping[str, str] | None:
+    """The text for its way in the recipient's language, or the nearest there is; None when there is none."""
+    languages = texts.get(row.template_version_id or 0, {}).get(row.way) or {}
+    return placeholders.text_in(languages, language_of(row), otherwise=settings.LANGUAGE_CODE)
+
+
+def _load(rows: Sequence[Delivery], texts: Mapping[int, dict[str, Any]]) -> World:
     world = World(texts, {pk: _needs(version) for pk, version in texts.items()})
     wanted = set().union(*world.needs.values())
     if wanted:
@@ -175,12 +187,10 @@ def _conversation_id(row: Delivery, world: World) -> int | None:
 
 
 def _from_template(row: Delivery, world: World) -> Rendered:
-    languages = world.texts.get(row.template_version_id or 0, {}).get(row.way) or {}
-    language = language_of(row)
-    text = placeholders.text_in(languages, language, otherwise=settings.LANGUAGE_CODE)
+    text = text_of(row, world.texts)
     if not text:
         return Reason.NO_TEXT
-    return filled(row, text, _facts(row, world, language))
+    return filled(row, text, _facts(row, world, language_of(row)))
 
 
 def filled(row: Delivery, text: Mapping[str, str], facts: placeholders.Facts) -> Outgoing:

@@ -108,8 +108,9 @@ def send_batch(sender: Sender, *, clock: Clock) -> int:
 def _prepare(batch: Batch, *, clock: Clock) -> list[Outgoing]:
     """What may go out, written; the rest is recorded as held, suppressed or failed."""
     now = clock()
-    goes, ended = _planned(batch.rows, now=now)
-    rendered = rendering.render(goes)
+    world = facts.load(batch.rows)
+    goes, ended = _planned(batch.rows, world, now=now)
+    rendered = rendering.render(goes, texts=world.texts)
     outgoing = []
     for row in goes:
         made = rendered[row.pk]
@@ -141,25 +142,14 @@ def _prepare_alone(batch: Batch, *, clock: Clock) -> list[Outgoing]:
     return outgoing
 
 
-def _planned(rows: list[Delivery], *, now: datetime) -> tuple[list[Delivery], list[Ended]]:
+def _planned(
+    rows: list[Delivery], world: facts.World, *, now: datetime
+) -> tuple[list[Delivery], list[Ended]]:
     goes: list[Delivery] = []
     ended: list[Ended] = []
-    # Those of this batch that go count for the caps of those after them.
-    counted: Counter[tuple[int | None, int | None]] = Counter()
-    for row, known in zip(rows, facts.gather(rows, now=now), strict=True):
-        same = row.customer_id or row.user_id, row.purpose_id
-        recipient = known.recipient
-        if before := counted[same]:
-            recipient = replace(
-                recipient,
-                sent_today=recipient.sent_today + before,
-                sent_this_week=recipient.sent_this_week + before,
-            )
-        verdict = planning.plan(known.slot, recipient, known.rule, now=now)
-        row.address = recipient.address or row.address
-        match verdict:
+    for row in rows:
+        match facts.decide(row, world, now=now):
             case planning.Goes():
-                counted[same] += 1
                 goes.append(row)
             case planning.Held(until, reason):
                 ended.append(recording.held(row, until=until, reason=reason))

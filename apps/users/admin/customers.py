@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import HistoryAdmin, TabularInline, action, display, register
+from apps.core.admin_base import HistoryAdmin, TabularInline, action, display, panels, register
 
 from .. import selectors
 from ..models import ContactPoint, Customer
@@ -44,6 +44,7 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
     autocomplete_fields = ["teams"]
     inlines = [ContactInline]
     actions = ["merge"]
+    change_form_outer_before_template = "admin/users/customer/before.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         return selectors.with_contacts(selectors.customers_visible_to(user_of(request)))
@@ -75,6 +76,14 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
             customer is None
             or selectors.customers_visible_to(user_of(request)).filter(pk=customer.pk).exists()
         )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        customer = self.get_object(request, object_id)
+        made = [make(request, customer) for make in panels["users.customer"]] if customer else []
+        boxes = {"boxes": [box for box in made if box]}
+        return super().change_view(request, object_id, form_url, boxes | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: Customer, form: CustomerForm, change: bool) -> None:
         fields = {name: form.cleaned_data[name] for name in customers.FIELDS if name in form.cleaned_data}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from datetime import datetime
 from itertools import islice
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM
-from apps.notifications import recurrence
+from apps.notifications import ledger
 from apps.notifications.models import Reminder
 from apps.notifications.services import reminders
 from apps.routing.services import clock
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             "due": "those whose time has come and that are not carried on yet",
             "send": "carry due ones on now, as the tick does every few seconds",
             "cancel": "call one off",
-            "preview": "the next times of one",
+            "preview": "what comes of one: each time and way, whether it goes out, when, and why not",
         }.items():
             action = actions.add_parser(name, help=text)
             action.add_argument("--json", action="store_true", help="print JSON, a line for each")
@@ -64,7 +64,20 @@ class Command(BaseCommand):
         row = Reminder.objects.select_related("customer", "user", "appointment").filter(pk=id).first()
         if row is None:
             raise CommandError(f"There is no reminder {id}.")
-        return [{"at": at.isoformat()} for at in _times(row, count)]
+        zone = reminders.zone_of(row)
+        lines = islice(ledger.coming_of(row, until=None, now=clock.now()), max(count, 0))
+        return [_foreseen(line, zone) for line in lines]
+
+
+def _foreseen(line: ledger.Line, zone: ZoneInfo) -> dict[str, Any]:
+    """By the recipient's clock, as on the page of the reminder."""
+    return {
+        "meant_for": line.meant_for.astimezone(zone).isoformat(),
+        "way": line.row.way,
+        "fate": line.fate.value,
+        "at": line.at.astimezone(zone).isoformat() if line.at else None,
+        "reason": line.reason.value if line.reason else None,
+    }
 
 
 def _active() -> Any:
@@ -80,14 +93,3 @@ def _shown(row: Reminder) -> dict[str, Any]:
         "to": person.actor_ref if person else None,
         "repeats": row.rrule,
     }
-
-
-def _times(row: Reminder, count: int) -> list[datetime]:
-    zone = reminders.zone_of(row)
-    if row.next_at is None:
-        return []
-    if row.appointment_id:
-        return [row.next_at.astimezone(zone)]
-    found = recurrence.occurrences(row.rrule, start=reminders.start_of(row), zone=zone, fold=row.fold)
-    first = row.next_at
-    return [one.at.astimezone(zone) for one in islice((one for one in found if one.at >= first), count)]
