@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from django.utils import timezone
@@ -125,25 +126,28 @@ class DeskSocket(Socket):
     @classmethod
     async def beat(cls, sockets: list[DeskSocket]) -> None:  # type: ignore[override]
         """Whoever may no longer be here goes; the others keep their presence, their rights and their seqs."""
+        watched = {socket: tuple(socket.talks) for socket in sockets}
         state = await threads.run(
             desks.look_around,
             user_ids={socket.user.pk for socket in sockets},
             session_keys={socket.session_key for socket in sockets if socket.session_key},
-            conversation_ids={number for socket in sockets for number in socket.talks},
+            conversation_ids={number for numbers in watched.values() for number in numbers},
             now=timezone.now(),
         )
-        for socket in sockets:
-            socket.follow(state)
+        for socket, numbers in watched.items():
+            socket.follow(state, watched=numbers)
         await cls.renew([socket for socket in sockets if not socket.is_closing])
 
-    def follow(self, state: desks.Surroundings) -> None:
+    def follow(self, state: desks.Surroundings, *, watched: Collection[int]) -> None:
+        """Only of what was asked about: what he began to watch meanwhile was allowed a moment ago."""
         if not state.may_stay(self.user, session_key=self.session_key):
             self.close(CloseCode.UNAUTHENTICATED)
             return
-        for number in list(self.talks):
+        for number in watched:
             if not state.may_see(self.user, conversation_id=number):
                 self.forget(number)
-        self.ping(last_seq={str(number): state.conversations[number].last_seq for number in self.talks})
+        still = [number for number in watched if number in self.talks]
+        self.ping(last_seq={str(number): state.conversations[number].last_seq for number in still})
 
     @classmethod
     async def renew(cls, sockets: list[DeskSocket]) -> None:

@@ -37,7 +37,8 @@ class Agent(Desk):
         super().__init__(servers, user, http=http, journal=journal)
         self._turns_of, self._disposition = turns_of, disposition
         self._speaker = Speaker(self._line, journal, sender=Sender.AGENT)
-        self._jobs: set[asyncio.Task] = set()
+        # Whatever fails here ends the whole desk, as its line does.
+        self._jobs: asyncio.TaskGroup
         # Conversations I look at, and those of them that I know to be over.
         self._open: set[int] = set()
         self._over: set[int] = set()
@@ -48,14 +49,13 @@ class Agent(Desk):
 
     async def run(self) -> None:
         """At the desk until `leave`."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._line.run())
-            group.create_task(self._look_now_and_then())
+        async with asyncio.TaskGroup() as self._jobs:
+            self._jobs.create_task(self._line.run())
+            self._jobs.create_task(self._look_now_and_then())
 
     async def leave(self) -> None:
+        """The socket closes; what is still to be done ends with `run`."""
         await self._line.hang_up()
-        for job in tuple(self._jobs):
-            job.cancel()
 
     # Frames
 
@@ -187,9 +187,7 @@ class Agent(Desk):
             await self._watch(conversation["id"])
 
     def _spawn(self, job: Coroutine) -> None:
-        task = asyncio.create_task(self._watched(job))
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        self._jobs.create_task(self._watched(job))
 
     async def _watched(self, job: Coroutine) -> None:
         """What goes wrong in passing is not lost with its task."""

@@ -67,7 +67,8 @@ class Customer:
     async def live(self, pace: Pace, *, turns_of: dict[int, int]) -> None:
         """The whole conversation, until it is closed. Where `turns_of` knows its length, the agent closes it.
 
-        TimeoutError when nothing moves for five minutes; NoAnswer when the server refuses.
+        TimeoutError when nothing moves for five minutes, NoAnswer when the server refuses; each in an ExceptionGroup
+        once the line is open.
         """
         await pace.turn()
         began = time.monotonic()
@@ -75,24 +76,29 @@ class Customer:
         ends_himself = self.conversation % 2 == 0 or len(self._turns) == 1
         if not ends_himself:
             turns_of[self.conversation] = len(self._turns)
-        running = asyncio.create_task(self._line.run())
-        try:
-            await self._until(partial(self._has_answers, 1))
-            self._journal.first_answers.append(time.monotonic() - began)
-            for number, text in enumerate(self._turns[1:], start=2):
-                await pace.turn()
-                async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                    is_stored = await self._speaker.say(self.conversation, text)
-                if not is_stored:
-                    raise NoAnswer(f"conversation {self.conversation}: turn {number} was refused")
-                await self._until(partial(self._has_answers, number))
-            if ends_himself:
-                await self._rest.call("POST", "end/", {}, settled=(CONFLICT,))
-            await self._until(lambda: self._is_closed)
-            await self._see_the_rest()
-        finally:
-            await self._line.hang_up()
-            running.cancel()
+        # A line that fails ends the conversation, which would wait for its answers in vain.
+        async with asyncio.TaskGroup() as group:
+            line = group.create_task(self._line.run())
+            try:
+                await self._until(partial(self._has_answers, 1))
+                self._journal.first_answers.append(time.monotonic() - began)
+                await self._say_the_rest(pace)
+                if ends_himself:
+                    await self._rest.call("POST", "end/", {}, settled=(CONFLICT,))
+                await self._until(lambda: self._is_closed)
+                await self._see_the_rest()
+            finally:
+                await self._line.hang_up()
+                line.cancel()
+
+    async def _say_the_rest(self, pace: Pace) -> None:
+        for number, text in enumerate(self._turns[1:], start=2):
+            await pace.turn()
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                is_stored = await self._speaker.say(self.conversation, text)
+            if not is_stored:
+                raise NoAnswer(f"conversation {self.conversation}: turn {number} was refused")
+            await self._until(partial(self._has_answers, number))
 
     async def _start(self, body: str) -> None:
         key = str(uuid.uuid4())

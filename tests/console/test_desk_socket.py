@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from websockets.exceptions import InvalidStatus
 
 from apps.console import consumers
+from apps.console.services import desks
 from apps.core import sockets
 from apps.core.events import SYSTEM
 from apps.messaging.models import Conversation, Message
@@ -172,6 +174,27 @@ def test_ping_tells_the_seqs_of_what_is_watched(conversation, socket, monkeypatc
     _watch(socket, conversation)
     beat()
     assert socket.wait_for("ping")["last_seq"] == {str(conversation.pk): 2}
+
+
+def test_what_is_watched_while_a_beat_looks_around_stays_watched(
+    agent, conversation, socket, monkeypatch
+) -> None:
+    look_around, has_watched = desks.look_around, threading.Event()
+
+    def slowly(**asked):
+        # He opens a conversation while the database is asked about the others.
+        monkeypatch.setattr(desks, "look_around", look_around)
+        _watch(socket, conversation)
+        has_watched.set()
+        return look_around(**asked)
+
+    monkeypatch.setattr(desks, "look_around", slowly)
+    beat()
+    assert has_watched.wait(8)
+    make_message(conversation, "still there?")
+    assert socket.wait_for("message")["body"] == "still there?"
+    key = _say(socket, conversation, "of course")
+    assert socket.wait_for("ack")["client_msg_id"] == key
 
 
 # Presence

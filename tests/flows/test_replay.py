@@ -8,10 +8,12 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
@@ -22,10 +24,14 @@ from apps.messaging.services import conversations
 from apps.routing.choices import ItemState
 from apps.routing.models import Agent, Item
 from apps.routing.services import work
+from eml.management.commands.replay import _Play
 from eml.replay import proof as proofs
 from eml.replay import rest, turns
+from eml.replay import stage as scenery
 from eml.replay.address import Address
+from eml.replay.customer import Customer, Pace
 from eml.replay.journal import Journal, Seen
+from eml.replay.line import Line
 from eml.replay.rest import NoAnswer, Rest
 from tests.factories import hand_to, make_agent, make_inbox, make_message, make_queue, put_in_line, ring
 
@@ -366,6 +372,46 @@ def test_the_command_ends_with_1_if_anything_is_off(
     assert ended == code
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("1 faults: 1 conv" if faults else "clean: 1 conversations, 2 messages sent")
+
+
+# Nobody waits for what cannot come
+
+
+async def _fail(*_: object) -> None:
+    raise OperationalError("database is locked")
+
+
+def test_a_desk_that_fails_ends_the_replay_at_once(monkeypatch) -> None:
+    waited = []
+
+    async def wait(*_: object, **__: object) -> None:
+        await asyncio.sleep(10)
+        waited.append("long")
+
+    monkeypatch.setattr(scenery, "sign_in", lambda stage: None)
+    monkeypatch.setattr(Line, "run", _fail)
+    monkeypatch.setattr(Customer, "live", wait)
+    inbox, disposition = SimpleNamespace(slug="support"), SimpleNamespace(pk=1)
+    stage = scenery.Stage(inbox, disposition, [SimpleNamespace(pk=1)], [1])
+    play = _Play({"a": ["hi"]}, stage, {"server": ["http://a"], "customers": 1, "rate": 0})
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(play.run())
+    assert raised.group_contains(OperationalError, match="locked")
+    assert waited == []
+
+
+def test_a_customer_whose_line_fails_gives_up_at_once(monkeypatch) -> None:
+    monkeypatch.setattr(Line, "run", _fail)
+    started = httpx.Response(201, json={"token": "t", "conversation": 2})
+
+    async def live() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(Script(started))) as http:
+            customer = Customer(["http://a"], "support", ["hi"], http=http, journal=Journal())
+            await asyncio.wait_for(customer.live(Pace(0), turns_of={}), 10)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(live())
+    assert raised.group_contains(OperationalError, match="locked")
 
 
 # How its clients see and call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import statistics
 import time
@@ -128,18 +127,18 @@ class _Play:
 
     async def run(self) -> Journal:
         await scenery.patiently(scenery.sign_in, self._stage)
-        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=100)) as http:
+        limits = httpx.Limits(max_connections=100)
+        # A desk that fails ends everything: customers would wait for its answers until they give up.
+        async with httpx.AsyncClient(timeout=30, limits=limits) as http, asyncio.TaskGroup() as group:
             agents = self._agents(http)
-            desks = asyncio.gather(*(agent.run() for agent in agents))
+            desks = [group.create_task(agent.run()) for agent in agents]
             try:
                 await self._let_customers_in(http)
                 await self._settle()
             finally:
-                for agent in agents:
+                for agent, desk in zip(agents, desks, strict=True):
                     await agent.leave()
-                desks.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await desks
+                    desk.cancel()
         return self._journal
 
     def _agents(self, http: httpx.AsyncClient) -> list[Agent]:
@@ -174,8 +173,9 @@ class _Play:
         customer = Customer(self._options["server"], inbox, texts, http=http, journal=self._journal)
         try:
             await customer.live(pace, turns_of=self._turns_of)
-        except (TimeoutError, NoAnswer) as error:
-            self._journal.trouble(f"conversation {customer.conversation}: {error or 'nothing moves'}")
+        except* (TimeoutError, NoAnswer) as errors:
+            for error in errors.exceptions:
+                self._journal.trouble(f"conversation {customer.conversation}: {error or 'nothing moves'}")
 
     _has_warned = False
 
