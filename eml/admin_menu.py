@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core import visibility
 from apps.core.models import ErrorGroup, Handling
+from apps.messaging import selectors as messaging
+from apps.users.permissions import user_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
         _("Work"),
         [
             Entry(_("Conversations"), "forum", "messaging.conversation"),
+            Entry(_("Arrivals held back"), "report", "messaging.arrival"),
             Entry(_("Agents"), "headset_mic", "routing.agent"),
             Entry(_("Waiting line"), "hourglass_top", "routing.item"),
             Entry(_("Callbacks"), "phone_callback", "routing.callback"),
@@ -132,6 +135,7 @@ def _pages_of_their_own() -> set[str]:
 
 # What wants somebody's attention, by the table it lies in.
 _WANTING: dict[str, Callable[[HttpRequest], int]] = {
+    "messaging.arrival": lambda request: messaging.arrivals_visible_to(user_of(request)).held().count(),
     "core.handling": lambda request: visibility.visible(Handling.objects.dead(), to=request.user).count(),
     "core.errorgroup": lambda request: ErrorGroup.objects.alarming().count(),
 }

@@ -12,6 +12,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.users.api.urls")),
     path("", include("apps.messaging.api.urls")),
     path("", include("apps.routing.api.urls")),
+    path("", include("apps.notifications.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
 ]
 

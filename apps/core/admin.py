@@ -190,8 +190,9 @@ class IncidentFilter(DropdownFilter):
 
 @register(ErrorGroup)
 class ErrorGroupAdmin(ReadOnlyAdmin):
-    list_display = ["title", "place", "state", "count", "last_seen", "request_id"]
+    list_display = ["title", "place", "state", "count", "last_seen"]
     list_filter = [IncidentFilter]
+    empty_hint = _("Errors of the program are kept here, counted, without anything a person said or is.")
     list_filter_submit = True
     ordering = ["-last_seen_at"]
     actions = ["acknowledge"]

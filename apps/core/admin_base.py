@@ -11,7 +11,10 @@ from django import forms
 from django.contrib.admin import register, site
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.template.defaultfilters import linebreaksbr
+from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
@@ -20,7 +23,7 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 from unfold.contrib.filters.admin import RangeDateTimeFilter as UnfoldRangeDateTimeFilter
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxesWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelect2Widget as SearchSelectWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
@@ -47,9 +50,17 @@ __all__ = [
     "action",
     "display",
     "panels",
+    "prose",
     "register",
+    "short",
     "site",
 ]
+
+
+class CheckboxesWidget(UnfoldAdminCheckboxSelectMultipleWidget):
+    """Long labels go on in the next line: on a phone they would make the page wider than the screen."""
+
+    option_template_name = "core/checkbox_option.html"
 
 
 class RangeDateTimeFilter(UnfoldRangeDateTimeFilter):
@@ -72,6 +83,8 @@ class RangeDateTimeFilter(UnfoldRangeDateTimeFilter):
 class ModelAdmin(UnfoldModelAdmin):
     """Lists never count twice, and never load what they do not show."""
 
+    # What stands where a list has no rows: what would be there, and how it comes there.
+    empty_hint: str | Promise = ""
     show_full_result_count = False
     list_per_page = 50
     compressed_fields = True
@@ -95,6 +108,22 @@ class HistoryAdmin(SimpleHistoryAdmin, ModelAdmin):
         """simple-history looks into the table of old rows, which knows no teams."""
         if self.get_object(request, object_id) is None:
             raise Http404
+
+
+def short(moment: datetime | None) -> SafeString | str:
+    """A time of the viewer's clock in one line, for lists: they are read by comparing times."""
+    if moment is None:
+        return "–"
+    return format_html(
+        '<time class="whitespace-nowrap" datetime="{}">{}</time>',
+        moment.isoformat(),
+        f"{timezone.localtime(moment):%Y-%m-%d %H:%M}",
+    )
+
+
+def prose(text: str) -> SafeString | str:
+    """What somebody wrote, line by line as he wrote it."""
+    return linebreaksbr(text, autoescape=True) if text else "–"
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -50,15 +50,21 @@ SYSTEM = System()
 
 Handler = Callable[[Event], None]
 Wants = Callable[[Any], bool]
+# Of these event types, those that anybody follows at this moment.
+Followed = Callable[[set[str]], Collection[str]]
 _subscribers: dict[str, dict[str, Handler]] = defaultdict(dict)
 _wants: dict[str, Wants] = {}
+_followed: dict[str, Followed] = {}
 _listeners: dict[str, list[Handler]] = defaultdict(list)
 
 
-def subscribe(*facts: type[Fact], when: Wants | None = None) -> Callable[[Handler], Handler]:
+def subscribe(
+    *facts: type[Fact], when: Wants | None = None, followed: Followed | None = None
+) -> Callable[[Handler], Handler]:
     """Durable: the handler runs in its own transaction, at least once, in order per stream. It must bear repetition.
 
-    With `when`, only facts for which it is true are followed; it is asked as they are recorded.
+    With `when`, only facts for which it is true are followed; it is asked as they are recorded. `followed` is asked
+    once for all that are recorded together, inside their transaction: which of their types somebody follows now.
     """
 
     def register(handler: Handler) -> Handler:
@@ -67,6 +73,8 @@ def subscribe(*facts: type[Fact], when: Wants | None = None) -> Callable[[Handle
             _subscribers[fact.type][name] = handler
         if when:
             _wants[name] = when
+        if followed:
+            _followed[name] = followed
         return handler
 
     return register
@@ -114,11 +122,12 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
     now, entries = timezone.now(), list(entries)
     events = [_row(entry, now) for entry in entries]
     bulk.insert(Event, events)
+    passed_over = _passed_over({event.type for event in events})
     handlings = [
         Handling(event=event, subscriber=name, stream=event.stream, due_at=now)
         for event, entry in zip(events, entries, strict=True)
         for name in _subscribers.get(event.type, ())
-        if name not in _wants or _wants[name](entry.fact)
+        if (name not in _wants or _wants[name](entry.fact)) and (name, event.type) not in passed_over
     ]
     if handlings:
         bulk.insert(Handling, handlings)
@@ -126,6 +135,16 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
     if any(event.type in _listeners for event in events):
         transaction.on_commit(functools.partial(_tell_listeners, events), robust=True)
     return events
+
+
+def _passed_over(types: set[str]) -> set[tuple[str, str]]:
+    """(subscriber, type) that nobody follows at the moment, of those whose subscriber can tell."""
+    found: set[tuple[str, str]] = set()
+    for name, ask in _followed.items():
+        own = {kind for kind in types if name in _subscribers.get(kind, ())}
+        if own:
+            found |= {(name, kind) for kind in own.difference(ask(own))}
+    return found
 
 
 def _row(entry: Entry, now: datetime) -> Event:

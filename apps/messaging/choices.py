@@ -21,6 +21,9 @@ class Quarantined(models.TextChoices):
 
     FORGED = "forged", _("Its reply address is not one we gave out")
     AUTOMATIC = "automatic", _("Written by a machine, and nobody waits for it")
+    UNKNOWN_INBOX = "unknown_inbox", _("No inbox has the address it was sent to")
+    OVER_LIMITS = "over_limits", _("Too much from this sender within an hour")
+    BROKEN = "broken", _("It could not be read, or names no sender")
 
 
 class Status(models.TextChoices):

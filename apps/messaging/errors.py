@@ -27,7 +27,12 @@ class NotYourTeam(Forbidden):
 
 class FilesNotSent(Invalid):
     code = "files_not_sent"
-    detail = _("Files cannot be sent by e-mail or SMS: write what they say, or a link to them.")
+    detail = _("An SMS carries no files: write what they say.")
+
+
+class FilesTooLargeForMail(Invalid):
+    code = "files_too_large_for_mail"
+    detail = _("The files of one e-mail have %(megabytes)s MB together at most: send them in several.")
 
 
 class TooLongForSMS(Invalid):
@@ -114,3 +119,23 @@ class ImageRefused(Invalid):
 class UploadQuotaReached(TooMany):
     code = "upload_quota"
     detail = _("That is enough files for now. Please try again later.")
+
+
+class ArrivalNotFound(NotFound):
+    code = "not_found"
+    detail = _("There is no such arrival.")
+
+
+class ArrivalSettled(Conflict):
+    code = "arrival_settled"
+    detail = _("Somebody has decided about this already.")
+
+
+class ArrivalWithoutInbox(Invalid):
+    code = "arrival_without_inbox"
+    detail = _("Say which inbox it belongs to.")
+
+
+class ConversationElsewhere(Invalid):
+    code = "conversation_elsewhere"
+    detail = _("Only an open conversation of the same inbox can take it in.")

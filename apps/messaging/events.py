@@ -74,3 +74,22 @@ class NoteAdded(Fact, type="messaging.note.added"):
 class AttachmentStored(Fact, type="messaging.attachment.stored"):
     conversation: int
     attachment: str
+
+
+@dataclass(frozen=True)
+class ArrivalHeld(Fact, type="messaging.arrival.held"):
+    """What came by e-mail or SMS is in no conversation; `reason` is a Quarantined."""
+
+    arrival: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ArrivalAccepted(Fact, type="messaging.arrival.accepted"):
+    arrival: int
+    conversation: int
+
+
+@dataclass(frozen=True)
+class ArrivalDropped(Fact, type="messaging.arrival.dropped"):
+    arrival: int

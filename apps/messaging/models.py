@@ -309,27 +309,92 @@ class Attachment(models.Model):
         return self.name
 
 
-class Arrival(models.Model):
-    """What came by e-mail or SMS, whole; `message` is what the conversation shows of it, once it is in one."""
+class ArrivalQuerySet(models.QuerySet):
+    def once_held(self) -> ArrivalQuerySet:
+        return self.exclude(quarantined_because="")
 
-    inbox = models.ForeignKey(Inbox, models.PROTECT, related_name="arrivals", verbose_name=_("inbox"))
+    def held(self) -> ArrivalQuerySet:
+        return self.once_held().filter(settled_at=None)
+
+
+class Arrival(models.Model):
+    """What came by e-mail or SMS, whole; `message` is what the conversation shows of it, once it is in one.
+
+    Held back (`quarantined_because`) until somebody takes it into a conversation or drops it (`settled_at`).
+    """
+
+    kind = models.CharField(_("kind"), max_length=20, choices=InboxKind)
+    # Empty when no inbox has the address it was sent to.
+    inbox = models.ForeignKey(
+        Inbox, models.PROTECT, null=True, related_name="arrivals", verbose_name=_("inbox")
+    )
     message = models.OneToOneField(Message, models.CASCADE, null=True, related_name="arrival")
     # A mail's Message-ID, or the provider's id.
     source_id = models.CharField(max_length=300)
     sender = models.CharField(_("sender"), max_length=254)
+    sender_name = models.CharField(_("name of the sender"), max_length=200, blank=True)
+    # The addresses it was sent to, as far as they are known.
+    to = models.CharField(_("sent to"), max_length=500, blank=True)
     subject = models.CharField(_("subject"), max_length=300, blank=True)
     text = models.TextField(_("text"), blank=True)
     quarantined_because = models.CharField(_("held because"), max_length=20, choices=Quarantined, blank=True)
     at = models.DateTimeField(_("arrived at"), default=timezone.now)
+    settled_at = models.DateTimeField(_("decided at"), null=True)
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("decided by"),
+    )
+
+    objects = ArrivalQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("arrival")
-        verbose_name_plural = _("arrivals")
-        constraints = [models.UniqueConstraint(fields=["inbox", "source_id"], name="arrival_once")]
-        indexes = [models.Index(fields=["inbox", "sender", "-id"], name="arrival_by_sender")]
+        verbose_name = _("arrival held back")
+        verbose_name_plural = _("arrivals held back")
+        constraints = [
+            models.UniqueConstraint(fields=["inbox", "source_id"], name="arrival_once"),
+            models.UniqueConstraint(
+                fields=["kind", "source_id"], condition=Q(inbox=None), name="arrival_nowhere_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["inbox", "sender", "-id"], name="arrival_by_sender"),
+            models.Index(
+                fields=["at"], condition=~Q(quarantined_because="") & Q(settled_at=None), name="arrival_held"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.sender} → {self.inbox}"
+        return f"{self.sender} → {self.inbox or self.to}"
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self.quarantined_because) and self.settled_at is None
+
+
+def held_path(held: HeldFile, filename: str) -> str:
+    """As for attachments: nothing of the sender's file name reaches the disk."""
+    key = uuid.uuid4().hex
+    return f"held/{key[:2]}/{key}"
+
+
+class HeldFile(models.Model):
+    """What came with an arrival that is held back, as it came: nobody has looked into it, and nobody is given it."""
+
+    arrival = models.ForeignKey(Arrival, models.CASCADE, related_name="files")
+    file = models.FileField(upload_to=held_path, max_length=120)
+    name = models.CharField(max_length=255)
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = _("held file")
+        verbose_name_plural = _("held files")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class VisitorSession(models.Model):

@@ -12,6 +12,12 @@ MOST_ATTACHMENTS = 10
 PREVIEW_CHARACTERS = 120
 # Ten segments: more no provider takes as one message.
 MOST_SMS_CHARACTERS = 1600
+# Written for mail they grow by a third, and most servers take 25 MB.
+MOST_MAIL_BYTES = 15 * 1024 * 1024
+# Of one sender in one inbox within an hour; more is a loop of machines, or worse.
+MOST_ARRIVALS_PER_HOUR = 60
+# What is longer is no message of a person; the beginning is kept.
+MOST_ARRIVED_CHARACTERS = 200_000
 
 _ORIGIN = re.compile(r"https?://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:\d{1,5})?")
 

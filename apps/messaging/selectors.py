@@ -14,8 +14,10 @@ from apps.users import selectors as people
 from apps.users.choices import Role
 from apps.users.models import User
 
-from .choices import InboxKind
+from .choices import WRITTEN_KINDS, InboxKind
 from .models import (
+    Arrival,
+    ArrivalQuerySet,
     Attachment,
     CannedReply,
     Conversation,
@@ -76,6 +78,23 @@ def timeline_of(conversation_id: int) -> QuerySet[Event]:
 
 def attachments_visible_to(user: User) -> QuerySet[Attachment]:
     return Attachment.objects.filter(conversation__in=conversations_visible_to(user))
+
+
+def arrivals_visible_to(user: User) -> ArrivalQuerySet:
+    """What was held back: administrators see all, supervisors what came to inboxes of their teams."""
+    held = Arrival.objects.once_held()
+    if user.has_role(Role.ADMIN):
+        return held
+    if not user.has_role(Role.SUPERVISOR):
+        return held.none()
+    return held.filter(inbox__team__in=user.teams.values("id"))
+
+
+def written_inboxes_of(user: User) -> QuerySet[Inbox]:
+    """Where he may put what arrives by e-mail or SMS."""
+    return Inbox.objects.filter(
+        kind__in=WRITTEN_KINDS, is_active=True, team__in=people.teams_visible_to(user)
+    )
 
 
 def attachment_of_conversation(attachment_id: UUID, *, conversation_id: int) -> Attachment | None:

@@ -43,6 +43,14 @@ class WebhookDisabled(Fact, type="notifications.webhook.disabled"):
 
 
 @dataclass(frozen=True)
+class InboxesBound(Fact, type="notifications.inboxes.bound"):
+    """Answers in these inboxes go out by this gateway now, and in no others."""
+
+    gateway: int
+    inboxes: list[int]
+
+
+@dataclass(frozen=True)
 class QueueChanged(Fact, type="notifications.queue.changed"):
     """Somebody paused, resumed, slowed, revived or emptied a sending queue; `what` says which."""
 

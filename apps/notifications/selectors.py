@@ -60,8 +60,39 @@ def choices_of(customer: Customer) -> list[Choice]:
     ways = ways_of(customer)
     return [
         Choice(purpose, way, wants(said.get((purpose.pk, way)), purpose=purpose))
-        for purpose in Purpose.objects.filter(is_for_staff=False)
+        for purpose in purposes_of_customers()
         for way in ways
+    ]
+
+
+class Consent(NamedTuple):
+    """What holds for a purpose by a way, and the customer's word on it if there is one."""
+
+    purpose: Purpose
+    way: Way
+    is_wanted: bool
+    source: str | None
+    at: datetime | None
+
+
+def purposes_of_customers() -> QuerySet[Purpose]:
+    return Purpose.objects.filter(is_for_staff=False)
+
+
+def consents_of(customer: Customer) -> list[Consent]:
+    """Every purpose by every way that customers are written to; two queries."""
+    said = {(row.purpose_id, row.way): row for row in Preference.objects.filter(customer=customer)}
+    return [
+        Consent(
+            purpose,
+            way,
+            wants(row.is_wanted if row else None, purpose=purpose),
+            row.source if row else None,
+            row.at if row else None,
+        )
+        for purpose in purposes_of_customers()
+        for way in CONTACT_KINDS
+        for row in [said.get((purpose.pk, way))]
     ]
 
 
@@ -178,4 +209,4 @@ def place_of_answer(delivery_id: int) -> tuple[int, int] | None:
 def hindrance_of_answers(inbox: Inbox, *, now: datetime) -> str:
     """Why nothing that agents write there goes out at the moment: "no_gateway", "resting" or "paused"; else empty."""
     way = answers.WAYS[InboxKind(inbox.kind)]
-    return claiming.hindrance(way, priority=answers.PRIORITY, now=now)
+    return claiming.hindrance(way, priority=answers.PRIORITY, via=answers.gateway_of(inbox), now=now)

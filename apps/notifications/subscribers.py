@@ -46,7 +46,7 @@ def send_answer(event: Event) -> None:
     answers.send(event.payload["message"], now=clock.now())
 
 
-@subscribe(*published.FACTS)
+@subscribe(*published.FACTS, followed=webhooks.followed)
 def publish(event: Event) -> None:
     webhooks.publish(event, now=clock.now())
 

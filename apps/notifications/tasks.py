@@ -6,13 +6,19 @@ from celery import shared_task
 
 from apps.routing.services import clock
 
-from .services import outbox, reminders
+from .services import outbox, receipts, reminders
 
 
 @shared_task(name="notifications.advance")
 def advance() -> int:
     """The one tick of all reminders; safe to run twice and at once."""
     return reminders.advance_all(now=clock.now())
+
+
+@shared_task(name="notifications.catch_up")
+def catch_up() -> int:
+    """What providers told before our record of it was written."""
+    return receipts.catch_up(now=clock.now())
 
 
 @shared_task(name="notifications.clean")

@@ -63,6 +63,11 @@ CELERY_BEAT_SCHEDULE = {
     "core.prune": {"task": "core.prune", "schedule": 86400.0, "options": {"expires": 86400}},
     # The one tick of all reminders.
     "notifications.advance": {"task": "notifications.advance", "schedule": 5.0, "options": {"expires": 5}},
+    "notifications.catch_up": {
+        "task": "notifications.catch_up",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "notifications.clean": {"task": "notifications.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

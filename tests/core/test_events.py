@@ -25,6 +25,7 @@ def heard(monkeypatch) -> list:
     """What live listeners got; nobody else listens or subscribes."""
     monkeypatch.setattr(events, "_listeners", events.defaultdict(list))
     monkeypatch.setattr(events, "_subscribers", events.defaultdict(dict))
+    monkeypatch.setattr(events, "_followed", {})
     got: list = []
     events.listen(Rang)(got.append)
     return got
@@ -112,6 +113,31 @@ def test_durable_subscribers_get_a_handling_each_and_the_bell_rings_once(heard, 
     names = [events.subscriber_name(handler) for handler in (one, two)]
     assert [(row.subscriber, row.stream) for row in rows] == [(name, "bell:7") for name in names]
     assert rings == [1]
+
+
+def test_what_nobody_follows_at_the_moment_is_no_work(heard, db) -> None:
+    """Asked once for all that are recorded together, as things are then."""
+    asked, followed = [], set()
+
+    def follows(types: set[str]) -> set[str]:
+        asked.append(types)
+        return followed
+
+    @events.subscribe(Rang, followed=follows)
+    def one(event: Event) -> None: ...
+
+    @events.subscribe(Rang)
+    def always(event: Event) -> None: ...
+
+    def recorded() -> list[str]:
+        Handling.objects.all().delete()
+        events.record_many(Entry(Rang(bell=n), "bell:1", "system") for n in range(3))
+        return [row.rpartition(".")[2] for row in Handling.objects.values_list("subscriber", flat=True)]
+
+    assert recorded() == ["always"] * 3
+    followed.add(Rang.type)
+    assert sorted(recorded()) == ["always"] * 3 + ["one"] * 3
+    assert asked == [{Rang.type}] * 2
 
 
 def test_many_facts_cost_as_few_statements_as_some(db, heard) -> None:

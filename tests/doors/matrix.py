@@ -133,6 +133,7 @@ API_ROWS = {
     "customer-list": api(GET=AGENTS, POST="-   -   -   -   201 201 -", other="-   -   -   -   405 405 -"),
     "customer-detail": api(GET=AGENTS, PATCH=LEADERS, other="-   -   -   -   405 405 -"),
     "customer-contacts": api(GET=KNOWN, POST="-   -   -   -   201 201 -", other="-   -   -   -   405 405 -"),
+    "customer-consents": api(GET=AGENTS, PUT=LEADERS, other="-   -   -   -   405 405 -"),
     "customer-merge": api(GET=KNOWN, POST=LEADERS, other="-   -   -   -   405 405 -"),
     "customer-remove-contact": api(
         GET=KNOWN, DELETE="-   -   -   -   204 204 -", other="-   -   -   -   405 405 -"
@@ -320,6 +321,16 @@ ADMIN_ROWS = {
     "admin:notifications_delivery_customer": admin(
         Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"
     ),
+    "admin:messaging_arrival_accept": admin(
+        Scope.TEAM, POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:messaging_arrival_drop": admin(
+        Scope.TEAM, POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
+    # Gateways are an administrator's.
+    "admin:notifications_gateway_test": admin(
+        GET="-   -   -   -   -   200 -", POST="-   -   -   -   -   200 -", other="-   -   -   -   405 405 -"
+    ),
     "/admin/%(url)s": admin(GET="-   -   -   -   404 404 -", other="-   -   -   -   404 404 -"),
 }
 
@@ -352,6 +363,7 @@ MODELS = {
     "users_user": Model("user", SET_UP, SET_UP, has_history=True),
     "users_team": Model("team", SET_UP, TIDY, leaned_on=True),
     "messaging_conversation": Model("conversation", READ, READ),
+    "messaging_arrival": Model("arrival", READ, READ),
     "messaging_inbox": Model("inbox_row", SET_UP, SET_UP, has_history=True),
     "messaging_cannedreply": Model("canned", TIDY, TIDY, has_history=True),
     "messaging_disposition": Model("disposition", SET_UP, SET_UP, ALL),

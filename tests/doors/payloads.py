@@ -47,6 +47,9 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("customer-list", "POST"): lambda keys: as_json({"name": "New"}, **{"Idempotency-Key": _new_key()}),
     ("customer-detail", "PATCH"): lambda keys: as_json({"name": "Renamed"}),
     ("customer-contacts", "POST"): lambda keys: as_json({"kind": "email", "value": "new@example.com"}),
+    ("customer-consents", "PUT"): lambda keys: as_json(
+        {"purpose": "any", "way": "email", "is_wanted": False}
+    ),
     ("customer-merge", "POST"): lambda keys: as_json({"double": keys["double"]}),
     ("conversation-messages", "POST"): lambda keys: as_json({"client_msg_id": _new_key(), "body": "Hello"}),
     ("conversation-notes", "POST"): lambda keys: as_json({"body": "Note"}, **{"Idempotency-Key": _new_key()}),

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from apps.core.models import ErrorGroup, Handling
-from apps.messaging.models import CannedReply, Conversation
+from apps.messaging.models import Arrival, CannedReply, Conversation
 from apps.notifications.models import Appointment, Delivery, Reminder
 from apps.routing.models import Agent, Item
 from apps.users.models import Customer, User
@@ -128,6 +128,8 @@ ACTIONS = [
     ("routing_agent", "sign_out", Agent, "agent", {}),
     ("routing_item", "reassign", Item, "item", {"apply": "1"}),
     ("routing_item", "take_over", Item, "item", {}),
+    ("messaging_arrival", "accept_all", Arrival, "arrival", {}),
+    ("messaging_arrival", "drop_all", Arrival, "arrival", {}),
     ("messaging_conversation", "give_to_an_agent", Conversation, "conversation", {"apply": "1"}),
     ("messaging_conversation", "take_over_yourself", Conversation, "conversation", {}),
     ("notifications_delivery", "send_again", Delivery, "delivery", {}),
@@ -183,6 +185,7 @@ FORGED = {
     "core_event": {"type": "forged", "stream": "forged", "actor": "user:1"},
     "core_handling": {"tries": 0, "is_dead": ""},
     "core_errorgroup": {"count": 0, "title": "forged"},
+    "messaging_arrival": {"text": "forged"},
     "messaging_conversation": {"status": "closed", "rating": 5},
     "routing_decision": {"score": 1},
     "routing_item": {"state": "done"},

@@ -28,6 +28,7 @@ OBJECTS = {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
         "admin:notifications_templateversion_": "template_version",
         "admin:notifications_delivery_customer": "customer",
+        "admin:notifications_gateway_": "gateway_row", "admin:messaging_arrival_": "arrival",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
         "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",
         "console:notice": "notice", "console:": "conversation",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.core.models import ErrorGroup, Event, Handling
-from apps.messaging.models import CannedReply, Disposition, Tag
+from apps.messaging.models import Arrival, CannedReply, Disposition, Inbox, Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
@@ -209,6 +209,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
             customer=customer, purpose=purpose, way=Way.EMAIL, is_wanted=True, source="staff"
         ).pk,
         **_sent(customer, mark),
+        "arrival": _arrival(inbox, mark).pk,
         **_shared(agent),
     }
     for key, row in {
@@ -220,6 +221,17 @@ def _side(letter: str) -> tuple[Side, User, Any]:
     }.items():
         keys[f"{key}_history"] = row.history.latest().pk
     return Side(agent.user, token, closed_token, customer, keys), agent.user, team
+
+
+def _arrival(inbox: Inbox, mark: str) -> Arrival:
+    return Arrival.objects.create(
+        inbox=inbox,
+        kind="email",
+        source_id=mark,
+        sender=f"{mark}@example.net",
+        text=mark,
+        quarantined_because="automatic",
+    )
 
 
 def _handling(event: Event) -> Handling:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.core import dispatch
 from apps.core.errors import Invalid
 from apps.core.events import Fact
+from apps.core.models import Handling
 from apps.messaging.services import conversations
 from apps.notifications import published, retry
 from apps.notifications.choices import DeliveryState, ErrorKind, Reason, Way
@@ -52,6 +55,41 @@ def is_signed(call, secret: str) -> bool:
         body=call.body,
     )
     return expected in call.headers["webhook-signature"].split(" ")
+
+
+def test_no_work_is_written_for_events_nobody_subscribed_to() -> None:
+    ours = Handling.objects.filter(subscriber="notifications.publish")
+    make_conversation()
+    assert not ours.exists()
+    row, _secret = subscribed("https://8.8.8.8/", CLOSED)
+    make_conversation()
+    assert not ours.exists()
+    WebhookSubscription.objects.update(event_types=[STARTED])
+    make_conversation()
+    assert ours.count() == 1
+    WebhookSubscription.objects.filter(pk=row.pk).update(is_active=False)
+    make_conversation()
+    assert ours.count() == 1
+
+
+@pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer: there is no race to lose"
+)
+@pytest.mark.django_db(transaction=True)
+def test_whoever_subscribed_before_it_happened_is_told_whatever_was_open() -> None:
+    """The transaction that records may have begun before; what counts is what was there when it was recorded."""
+    with transaction.atomic():
+        list(WebhookSubscription.objects.all())
+        other = threading.Thread(target=_subscribed_elsewhere)
+        other.start()
+        other.join(10)
+        make_conversation()
+    assert Handling.objects.filter(subscriber="notifications.publish").count() == 1
+
+
+def _subscribed_elsewhere() -> None:
+    subscribed("https://8.8.8.8/")
+    connection.close()
 
 
 def test_event_is_told_once_and_signed(receiver) -> None:

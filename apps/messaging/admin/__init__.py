@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from . import conversations, setup  # noqa: F401
+from . import arrivals, conversations, setup  # noqa: F401

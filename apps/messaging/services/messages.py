@@ -142,8 +142,11 @@ class _Writing:
     def _check_way(self, draft: Draft, conversation: Conversation) -> None:
         """What e-mail and SMS do not carry. Asked rarely: most messages are short and without files."""
         kind = Inbox.objects.values_list("kind", flat=True).get(pk=conversation.inbox_id)
-        if draft.attachment_ids and kind in WRITTEN_KINDS:
+        if draft.attachment_ids and kind == InboxKind.SMS:
             raise errors.FilesNotSent
+        size = sum(self.files[pk].size for pk in draft.attachment_ids)
+        if kind == InboxKind.EMAIL and size > policy.MOST_MAIL_BYTES:
+            raise errors.FilesTooLargeForMail(megabytes=policy.MOST_MAIL_BYTES // 1024**2)
         if kind == InboxKind.SMS and len(draft.body) > policy.MOST_SMS_CHARACTERS:
             raise errors.TooLongForSMS
 

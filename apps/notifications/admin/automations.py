@@ -8,7 +8,14 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import HistoryAdmin, display, register
+from apps.core.admin_base import (
+    CheckboxesWidget,
+    HistoryAdmin,
+    SelectWidget,
+    TextWidget,
+    display,
+    register,
+)
 
 from .. import triggers
 from ..choices import Audience, Way
@@ -26,22 +33,26 @@ _WAY_CHOICES = [(way.value, way.label) for way in Way if way != Way.WEBHOOK]
 class AutomationForm(forms.ModelForm):
     """One condition at most: who needs more makes two automations, and both stay readable."""
 
-    event_type = forms.ChoiceField(label=_("When"), choices=_TRIGGER_CHOICES)
+    event_type = forms.ChoiceField(label=_("When"), choices=_TRIGGER_CHOICES, widget=SelectWidget)
     condition_field = forms.ChoiceField(
-        label=_("Only if"), choices=[("", _("(always)")), *_FIELD_CHOICES], required=False
+        label=_("Only if"),
+        choices=[("", _("(always)")), *_FIELD_CHOICES],
+        required=False,
+        widget=SelectWidget,
     )
     condition_how = forms.ChoiceField(
-        label=_("compares"), choices=list(triggers.COMPARISONS.items()), required=False
+        label=_("compares"),
+        choices=list(triggers.COMPARISONS.items()),
+        required=False,
+        widget=SelectWidget,
     )
-    condition_value = forms.CharField(label=_("with"), max_length=50, required=False)
-    ways = forms.MultipleChoiceField(
-        label=_("Ways"), choices=_WAY_CHOICES, widget=forms.CheckboxSelectMultiple
-    )
+    condition_value = forms.CharField(label=_("with"), max_length=50, required=False, widget=TextWidget)
+    ways = forms.MultipleChoiceField(label=_("Ways"), choices=_WAY_CHOICES, widget=CheckboxesWidget)
     unless = forms.MultipleChoiceField(
         label=_("Unless meanwhile"),
         choices=_SETTLER_CHOICES,
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=CheckboxesWidget,
         help_text=_("In the same conversation (or incident), before it is sent."),
     )
 
@@ -98,6 +109,7 @@ class AutomationAdmin(HistoryAdmin):
     list_filter = ["is_active"]
     list_select_related = ["template"]
     search_fields = ["name"]
+    empty_hint = _("When something happens, somebody is told: the customer, an agent, the supervisors.")
     fieldsets = [
         (None, {"fields": ["name", "is_active"]}),
         (
@@ -105,7 +117,8 @@ class AutomationAdmin(HistoryAdmin):
             {
                 "fields": [
                     "event_type",
-                    ("condition_field", "condition_how", "condition_value"),
+                    "condition_field",
+                    ("condition_how", "condition_value"),
                     "delay_seconds",
                     "unless",
                 ]

@@ -17,12 +17,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import InfinitePaginator, ReadOnlyAdmin, TabularInline, action, display, register
+from apps.core.admin_base import (
+    InfinitePaginator,
+    ReadOnlyAdmin,
+    TabularInline,
+    action,
+    display,
+    prose,
+    register,
+    short,
+)
 
 from .. import selectors
 from ..choices import DeliveryState
 from ..models import Attempt, Delivery, OutboxMessage
-from ..services import queues
+from ..services import outbox, queues
 from . import ledger
 
 _COLOURS = {
@@ -52,7 +61,10 @@ class AttemptInline(TabularInline):
 class DeliveryAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
     show_facets = ShowFacets.NEVER
-    list_display = ["id", "recipient", "way", "shown_state", "reason", "cause", "due_at", "sent_at", "tries"]
+    list_display = ["id", "to", "way", "shown_state", "reason", "cause", "due", "sent"]
+    empty_hint = _(
+        "Reminders, automations, answers of agents and webhooks leave one line here for each message."
+    )
     list_filter = ["state", "way", "priority"]
     list_select_related = ["customer", "user"]
     search_fields = ["cause"]
@@ -61,13 +73,15 @@ class DeliveryAdmin(ReadOnlyAdmin):
     inlines = [AttemptInline]
     actions = ["send_again", "mark_sent", "drop"]
     fields = [
-        ("recipient", "address"),
-        ("way", "priority", "shown_state", "reason"),
+        ("to", "address"),
+        ("way", "priority"),
+        ("state_name", "reason"),
         ("cause", "occurrence"),
         ("template_version", "purpose"),
-        ("slot_at", "due_at", "expires_at"),
+        ("slot_at", "due_at"),
         ("sent_at", "delivered_at"),
-        ("gateway", "provider_id", "tries"),
+        ("expires_at", "tries"),
+        ("gateway", "provider_id"),
     ]
 
     def get_urls(self) -> list[URLPattern]:
@@ -103,6 +117,22 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def shown_state(self, delivery: Delivery) -> tuple[str, Any]:
         return delivery.state, delivery.get_state_display()
 
+    @display(description=_("state"))
+    def state_name(self, delivery: Delivery) -> str:
+        return delivery.get_state_display()
+
+    @display(description=_("to"), ordering="recipient")
+    def to(self, delivery: Delivery) -> str:
+        return str(delivery.customer or delivery.user or delivery.recipient)
+
+    @display(description=_("due at"), ordering="due_at")
+    def due(self, delivery: Delivery) -> SafeString | str:
+        return short(delivery.due_at)
+
+    @display(description=_("sent at"), ordering="sent_at")
+    def sent(self, delivery: Delivery) -> SafeString | str:
+        return short(delivery.sent_at)
+
     def has_act_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("notifications.change_delivery")
 
@@ -130,20 +160,33 @@ class DeliveryAdmin(ReadOnlyAdmin):
 class OutboxMessageAdmin(ReadOnlyAdmin):
     """Without a mail server or an SMS provider messages end here."""
 
-    list_display = ["at", "way", "to", "__str__"]
+    list_display = ["moment", "way", "to", "shown_subject"]
+    empty_hint = _("Without a mail server or an SMS provider, what should go out is kept here to be read.")
     list_filter = ["way"]
     search_fields = ["to", "subject"]
     ordering = ["-id"]
     list_before_template = "admin/notifications/outbox_note.html"
     change_form_before_template = "admin/notifications/outbox_note.html"
-    fields = ["at", "way", "sender", "to", "subject", "body", "page"]
+    fields = ["at", "way", "sender", "to", "subject", "body", "page", "files"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxMessage]:
         return selectors.outbox_visible_to(request.user).order_by("-id")  # type: ignore[arg-type]
 
+    @display(description=_("at"), ordering="at")
+    def moment(self, message: OutboxMessage) -> SafeString | str:
+        return short(message.at)
+
+    @display(description=_("subject"))
+    def shown_subject(self, message: OutboxMessage) -> str:
+        return str(message)
+
     @display(description=_("text"))
-    def body(self, message: OutboxMessage) -> SafeString:
-        return format_html('<pre class="whitespace-pre-wrap">{}</pre>', message.text)
+    def body(self, message: OutboxMessage) -> SafeString | str:
+        return prose(message.text)
+
+    @display(description=_("files"))
+    def files(self, message: OutboxMessage) -> str:
+        return message.headers.get(outbox.FILES) or "–"
 
     @display(description=_("HTML"))
     def page(self, message: OutboxMessage) -> SafeString | str:
@@ -151,7 +194,7 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
         if not message.html:
             return "–"
         return format_html(
-            '<iframe sandbox srcdoc="{}" title="{}" class="bg-white border h-96 w-full"></iframe>',
+            '<iframe sandbox srcdoc="{}" title="{}" height="384" class="bg-white border w-full"></iframe>',
             message.html,
             _("The message as a mail program shows it"),
         )

@@ -8,20 +8,36 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest
-from django.urls import reverse
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import HistoryAdmin, PasswordWidget, SelectWidget, TextWidget, display, register
+from apps.core.admin_base import (
+    CheckboxesWidget,
+    HistoryAdmin,
+    PasswordWidget,
+    SelectWidget,
+    TextWidget,
+    display,
+    register,
+)
+from apps.core.errors import EMLError
+from apps.messaging.models import Inbox
+from apps.users.permissions import user_of
 
 from ..gateways import KINDS
 from ..gateways.fields import Field, Wrong, complete
 from ..models import Gateway
-from ..services import claiming
+from ..services import claiming, gateways
+from .trials import TRIED, TrialForm, trial
 
 # Those somebody sets up; the others are there by themselves.
 OFFERED = {
@@ -29,6 +45,18 @@ OFFERED = {
     "anymail": _("E-mail: a provider (Mailgun, Postmark, Brevo …)"),
     "twilio": _("SMS: Twilio, or one with the same API"),
     "http": _("SMS: any provider with an HTTP API"),
+    "outbox:email": _("E-mail: an outbox on this machine, to try things out"),
+    "outbox:sms": _("SMS: an outbox on this machine, to try things out"),
+}
+# In lists, where the way stands beside it.
+NAMES = {
+    "smtp": _("Mail server (SMTP)"),
+    "anymail": _("Provider of e-mail"),
+    "twilio": _("Twilio, or alike"),
+    "http": _("Provider with an HTTP API"),
+    "outbox": _("Outbox on this machine"),
+    "in_app": _("Notification centre"),
+    "webhook": _("Webhooks"),
 }
 _START = "set_"
 _BASE = ["name", "rank", "per_minute", "unknown_outcome", "is_active"]
@@ -40,13 +68,21 @@ def fields_of(kind: str) -> Sequence[Field]:
 
 def _form_field(one: Field) -> forms.Field:
     required = one.is_required and not one.default and not one.is_secret
-    common: dict[str, Any] = {"label": one.label, "help_text": one.help, "required": required}
+    common: dict[str, Any] = {"label": one.label, "help_text": escape(one.help), "required": required}
     if one.shape == "choice":
         return forms.ChoiceField(choices=list(one.choices), widget=SelectWidget, **common)
     if one.is_secret:
         widget = PasswordWidget(attrs={"autocomplete": "new-password"})
         return forms.CharField(widget=widget, strip=one.shape != "json", **common)
     return forms.CharField(widget=TextWidget, **common)
+
+
+class InboxField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, inbox: Inbox) -> str:
+        other = getattr(inbox, "gateway_of_its_own", None)
+        if other is None:
+            return f"{inbox.name} ({inbox.address})"
+        return f"{inbox.name} ({inbox.address}): {other.gateway.name}"
 
 
 class GatewayForm(forms.ModelForm):
@@ -56,6 +92,8 @@ class GatewayForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "inboxes" in self.fields:
+            self.initial["inboxes"] = list(self.instance.inbox_links.values_list("inbox_id", flat=True))
         for one in self._own():
             if not one.is_secret:
                 self.initial[_START + one.name] = _shown(one, (self.instance.options or {}).get(one.name))
@@ -69,6 +107,11 @@ class GatewayForm(forms.ModelForm):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.instance.pk and not self.errors and self._own():
             self._set_up(cleaned)
+        self.instance.is_active = bool(cleaned.get("is_active"))
+        try:
+            gateways.check(self.instance)
+        except EMLError as error:
+            self.add_error("is_active", error.fields["is_active"])
         return cleaned
 
     def _set_up(self, cleaned: dict[str, Any]) -> None:
@@ -86,6 +129,19 @@ class GatewayForm(forms.ModelForm):
         options = {name: value for name, value in values.items() if name not in secret}
         self.instance.options = {**(self.instance.options or {}), **options, **_callback(self.instance)}
         self.instance.secrets = {**old, **{name: values[name] for name in secret}}
+
+
+def _inbox_field(gateway: Gateway) -> forms.Field:
+    return InboxField(
+        gateways.inboxes_for(gateway.way).select_related("gateway_of_its_own__gateway"),
+        label=_("Inboxes"),
+        required=False,
+        widget=CheckboxesWidget,
+        help_text=_(
+            "Agents' answers in these go out by this gateway only, from the inbox's own address. Of inboxes that have "
+            "none the first gateway in rank sends; one that is named behind an inbox has it now, and loses it."
+        ),
+    )
 
 
 def _read(one: Field, text: Any) -> Any:
@@ -131,17 +187,17 @@ class NewGatewayForm(forms.ModelForm):
         fields = ["name", "kind"]
 
     def clean_kind(self) -> str:
-        kind: str = self.cleaned_data["kind"]
+        kind, _colon, way = self.cleaned_data["kind"].partition(":")
         if kind not in KINDS:
             raise ValidationError(_("There is no such kind."))
-        self.instance.way = KINDS[kind].way  # type: ignore[attr-defined]
+        self.instance.way = way or KINDS[kind].way  # type: ignore[attr-defined]
         self.instance.is_active = False
         return kind
 
 
 @register(Gateway)
 class GatewayAdmin(HistoryAdmin):
-    list_display = ["name", "way", "kind", "rank", "health", "is_active"]
+    list_display = ["name", "way", "kind_name", "rank", "health", "sends_for", "is_active"]
     list_filter = ["way", "is_active"]
     search_fields = ["name"]
     ordering = ["way", "rank", "id"]
@@ -152,6 +208,8 @@ class GatewayAdmin(HistoryAdmin):
         if obj is None:
             return super().get_form(request, obj, change, form=NewGatewayForm, **kwargs)
         own: dict[str, Any] = {_START + one.name: _form_field(one) for one in fields_of(obj.kind)}
+        if obj.way in gateways.INBOX_KINDS:
+            own["inboxes"] = _inbox_field(obj)
         form = type("GatewayOfKindForm", (GatewayForm,), own)
         return super().get_form(request, obj, change, form=form, **kwargs)
 
@@ -159,15 +217,50 @@ class GatewayAdmin(HistoryAdmin):
         if obj is None:
             return [(None, {"fields": ["name", "kind"]})]
         own = [_START + one.name for one in fields_of(obj.kind)]
-        shown: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [*_BASE, "health"]})]
+        shown: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [*_BASE, "health_name", "trial"]})]
         if own:
             shown.append((_("What this kind needs"), {"fields": own}))
+        if obj.way in gateways.INBOX_KINDS:
+            shown.append((_("Inboxes that send by it"), {"fields": ["inboxes"]}))
         if hooks_of(obj):
             shown.append((_("To be told to the provider"), {"fields": ["hooks"]}))
         return shown
 
     def get_readonly_fields(self, request: HttpRequest, obj: Gateway | None = None) -> Sequence[str]:
-        return ["health", "hooks"] if obj else []
+        return ["health_name", "trial", "hooks"] if obj else []
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Gateway]:
+        return super().get_queryset(request).prefetch_related("inbox_links__inbox")
+
+    def save_model(self, request: HttpRequest, obj: Gateway, form: Any, change: bool) -> None:
+        inboxes = form.cleaned_data.get("inboxes")
+        idle = gateways.save(obj, inboxes=inboxes, by=user_of(request), now=timezone.now())
+        for outbox in idle:
+            text = _("%(outbox)s is switched off now: %(name)s sends instead.")
+            self.message_user(request, text % {"outbox": outbox.name, "name": obj.name}, messages.WARNING)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.try_it)
+        return [path("<int:pk>/test/", view, name="notifications_gateway_test"), *super().get_urls()]
+
+    def try_it(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A message to oneself, by this gateway; its page waits for what comes of it."""
+        if request.method not in ("GET", "POST"):
+            return HttpResponseNotAllowed(["GET", "POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        gateway = get_object_or_404(Gateway, pk=pk, way__in=TRIED)
+        given = request.POST if request.method == "POST" else None
+        form = TrialForm(given, gateway=gateway, by=user_of(request))
+        context = self.admin_site.each_context(request) | {
+            "title": _("Test of %(name)s") % {"name": gateway.name},
+            "opts": self.opts,
+            "gateway": gateway,
+            "form": form,
+        }
+        if form.is_valid():
+            context |= trial(gateway, to=form.cleaned_data["to"], by=user_of(request))
+        return TemplateResponse(request, "admin/notifications/gateway_test.html", context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Gateway | None = None) -> bool:
         return False  # what went out names it; switch it off instead
@@ -178,7 +271,30 @@ class GatewayAdmin(HistoryAdmin):
             return "resting", _("does not answer, rests")
         return ("failing", _("failing")) if gateway.failures else ("well", _("well"))
 
+    @display(description=_("health"))
+    def health_name(self, gateway: Gateway) -> Any:
+        return self.health(gateway)[1]
+
+    @display(description=_("kind"))
+    def kind_name(self, gateway: Gateway) -> Any:
+        return NAMES.get(gateway.kind, gateway.kind)
+
+    @display(description=_("sends for"))
+    def sends_for(self, gateway: Gateway) -> str:
+        return ", ".join(link.inbox.name for link in gateway.inbox_links.all()) or "–"
+
+    @display(description=_("does it work?"))
+    def trial(self, gateway: Gateway) -> SafeString | str:
+        if gateway.way not in TRIED:
+            return str(_("A webhook is tried on its own page, with “Send a test event”."))
+        address = reverse("admin:notifications_gateway_test", args=[gateway.pk])
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
+            address,
+            _("Send a test to myself"),
+        )
+
     @display(description=_("addresses"))
     def hooks(self, gateway: Gateway) -> SafeString:
         lines = hooks_of(gateway).items()
-        return format_html_join("", '<p>{}: <code class="select-all">{}</code></p>', lines)
+        return format_html_join("", '<p>{}: <code class="break-words">{}</code></p>', lines)

@@ -49,6 +49,7 @@ class PreferenceAdmin(TellsWhy, ModelAdmin):
     form = PreferenceForm
     paginator = InfinitePaginator
     list_display = ["customer", "purpose", "way", "is_wanted", "source", "at"]
+    empty_hint = _("What customers choose on their preference page, or tell you, stands here.")
     list_filter = ["is_wanted", "way", ("purpose", RelatedOnlyFieldListFilter), "source"]
     list_select_related = ["customer", "purpose"]
     search_fields = ["customer__name"]
@@ -104,6 +105,9 @@ class SuppressionAdmin(TellsWhy, ModelAdmin):
     form = SuppressionForm
     paginator = InfinitePaginator
     list_display = ["address", "way", "reason", "detail", "at"]
+    empty_hint = _(
+        "Addresses that do not work any more, and those whose owners asked for silence, stand here."
+    )
     list_filter = ["way", "reason"]
     search_fields = ["=address"]
     search_help_text = _("A whole address or number.")

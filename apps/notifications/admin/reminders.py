@@ -77,6 +77,9 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     form = ReminderForm
     paginator = InfinitePaginator
     list_display = ["person", "template", "next_time", "rule", "state"]
+    empty_hint = _(
+        "For a customer or a colleague, once or again and again, or so long before an appointment."
+    )
     list_filter = ["state"]
     list_select_related = ["customer", "user", "template"]
     search_fields = ["customer__name", "user__name"]
@@ -200,6 +203,7 @@ def _team(by: User, customer: Customer | None) -> Team | None:
 class AppointmentAdmin(TellsWhy, ModelAdmin):
     paginator = InfinitePaginator
     list_display = ["title", "customer", "starts_at", "team", "is_cancelled"]
+    empty_hint = _("What customers are to come to, or you to them: reminders can be set before it.")
     list_filter = ["is_cancelled"]
     list_select_related = ["customer", "team"]
     search_fields = ["title", "customer__name", "=external_id"]

@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import ModelAdmin, TextWidget, action, display, register
+from apps.core.admin_base import CheckboxesWidget, ModelAdmin, TextWidget, action, display, register
 from apps.core.errors import EMLError
 from apps.users.permissions import user_of
 
@@ -31,7 +31,7 @@ class WebhookForm(forms.ModelForm):
     event_types = forms.MultipleChoiceField(
         label=_("Events"),
         choices=[(name, f"{one.title} ({name})") for name, one in published.PUBLISHED.items()],
-        widget=forms.CheckboxSelectMultiple,
+        widget=CheckboxesWidget,
     )
 
     class Meta:
@@ -54,6 +54,9 @@ class WebhookAdmin(ModelAdmin):
     form = WebhookForm
     list_display = ["name", "url", "state", "given_up"]
     search_fields = ["name", "url"]
+    empty_hint = _(
+        "A program of yours that wants to know what happens here: its address, and the events it is told."
+    )
     readonly_fields = ["disabled_reason", "log"]
     actions = ["ping", "rotate", "resend"]
 

@@ -5,13 +5,14 @@ The row `models.Gateway` says which one is set up and how; `KINDS` says which cl
 
 from __future__ import annotations
 
-from .contract import KINDS, Arrival, GatewayKind, Notice, Outcome, Outgoing, Request, register
+from .contract import KINDS, Arrival, File, GatewayKind, Notice, Outcome, Outgoing, Request, register
 from .errors import CallMalformed, SignatureWrong
 
 __all__ = [
     "KINDS",
     "Arrival",
     "CallMalformed",
+    "File",
     "GatewayKind",
     "Notice",
     "Outcome",

@@ -11,6 +11,15 @@ from ..choices import ErrorKind, Way
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """What a mail carries. `read` gives its content, and raises OSError while it cannot be had."""
+
+    name: str
+    content_type: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One rendered thing to send. `key` is the same for every attempt at it."""
 
@@ -26,6 +35,8 @@ class Outgoing:
     sender: str = ""
     # What only some ways need: a notice's link, a webhook's secrets.
     extra: Mapping[str, Any] = field(default_factory=dict)
+    # By e-mail only.
+    files: Sequence[File] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from typing import Any, Literal
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[?[0-9A-Fa-f:]{2,45}\]?")
 
 Shape = Literal["text", "words", "number", "choice", "json", "flag"]
 
@@ -56,3 +60,21 @@ def _check(one: Field, value: Any) -> None:
         one.check(value)  # type: ignore[misc]
     except ValueError as error:
         raise Wrong(one.name, str(error)) from None
+
+
+# Checks that several kinds share
+
+
+def check_sender(sender: str) -> None:
+    if "@" not in parseaddr(sender)[1] or not sender.isprintable():
+        raise ValueError(_("Write an address, like Support <support@example.com>."))
+
+
+def check_port(port: int) -> None:
+    if not 1 <= port <= 65_535:
+        raise ValueError(_("A port is a number from 1 to 65535."))
+
+
+def check_host(host: str) -> None:
+    if not _HOST.fullmatch(host):
+        raise ValueError(_("Write the name of the server only, like mail.example.com."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .automation import Automation, Campaign, CampaignRecipient, Segment
-from .deliveries import Attempt, Delivery, Gateway, OutboxMessage, Receipt, SendingQueue
+from .deliveries import Attempt, Delivery, Gateway, InboxGateway, OutboxMessage, Receipt, SendingQueue
 from .people import Notice, Preference, Suppression
 from .reminders import Appointment, Reminder
 from .texts import Purpose, SendingRule, Template, TemplateVersion
@@ -17,6 +17,7 @@ __all__ = [
     "CampaignRecipient",
     "Delivery",
     "Gateway",
+    "InboxGateway",
     "Notice",
     "OutboxMessage",
     "Preference",

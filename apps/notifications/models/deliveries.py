@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from apps.core.secrets import SecretJSONField
+from apps.messaging.models import Inbox
 from apps.users.models import Customer
 
 from ..choices import DeliveryState, ErrorKind, Priority, Reason, UnknownOutcome, Way
@@ -51,6 +52,24 @@ class Gateway(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class InboxGateway(models.Model):
+    """The gateway by which what agents answer in an inbox goes out; without one it is the first in rank that works."""
+
+    inbox = models.OneToOneField(
+        Inbox, models.CASCADE, related_name="gateway_of_its_own", verbose_name=_("inbox")
+    )
+    gateway = models.ForeignKey(
+        Gateway, models.CASCADE, related_name="inbox_links", verbose_name=_("gateway")
+    )
+
+    class Meta:
+        verbose_name = _("gateway of an inbox")
+        verbose_name_plural = _("gateways of inboxes")
+
+    def __str__(self) -> str:
+        return f"{self.inbox} → {self.gateway}"
 
 
 class SendingQueue(models.Model):
@@ -129,6 +148,11 @@ class Delivery(models.Model):
     gateway = models.ForeignKey(
         Gateway, models.SET_NULL, null=True, related_name="deliveries", verbose_name=_("gateway")
     )
+    # By this gateway and no other, as long as it has inboxes of its own and is switched on. Nobody asks for all of a
+    # gateway, so there is no index to keep.
+    via = models.ForeignKey(
+        Gateway, models.SET_NULL, null=True, related_name="+", verbose_name=_("only by"), db_index=False
+    )
     provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True)
     delivered_at = models.DateTimeField(_("delivered at"), null=True)
@@ -205,12 +229,22 @@ class Receipt(models.Model):
         Delivery, models.SET_NULL, null=True, related_name="receipts", verbose_name=_("delivery")
     )
     kind = models.CharField(_("kind"), max_length=20)
+    # What it is about, in the provider's words, and what he said: it may come before we know what it belongs to.
+    provider_id = models.CharField(_("provider's id"), max_length=200, blank=True)
+    detail = models.CharField(_("detail"), max_length=100, blank=True)
     at = models.DateTimeField(_("at"), default=timezone.now)
 
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
         constraints = [models.UniqueConstraint(fields=["source", "source_id"], name="receipt_once")]
+        indexes = [
+            models.Index(
+                fields=["at"],
+                condition=Q(delivery=None) & ~Q(provider_id=""),
+                name="receipt_without_delivery",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.source} {self.source_id}"

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from email.utils import formataddr
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Prefetch
 
 from apps.core import events, replacer
 from apps.core.events import Actor
 from apps.messaging import reply_address
 from apps.messaging.choices import WRITTEN_KINDS, InboxKind, Sender
-from apps.messaging.models import Arrival, Message
+from apps.messaging.models import Arrival, Attachment, Inbox, Message
 
 from ..choices import Priority, Reason, Way
 from ..events import AnswerMoved
-from ..gateways import Outgoing
-from ..models import Delivery
+from ..gateways import File, Outgoing
+from ..models import Delivery, InboxGateway
 from . import deliveries, rendering
 
 PRIORITY = Priority.TRANSACTIONAL
@@ -49,8 +51,14 @@ def send(message_id: int, *, now: datetime) -> None:
             at=now,
             address=last.sender if last else "",
             priority=PRIORITY,
+            via_id=gateway_of(inbox),
         )
         deliveries.make_many([draft], now=now)
+
+
+def gateway_of(inbox: Inbox) -> int | None:
+    """The gateway of its own that an inbox sends by."""
+    return InboxGateway.objects.filter(inbox=inbox).values_list("gateway_id", flat=True).first()
 
 
 def _arrivals(conversations: Iterable[int]) -> Any:
@@ -76,9 +84,11 @@ def moved(rows: Iterable[tuple[Delivery, str]], *, by: Actor) -> None:
 
 @rendering.composes("message")
 def compose(rows: Sequence[Delivery]) -> Mapping[int, rendering.Rendered]:
-    """Three queries, however many."""
+    """Four queries, however many."""
     ids = {row.pk: int(row.cause.partition(":")[2]) for row in rows}
-    messages = Message.objects.select_related("conversation__inbox", "user").in_bulk(ids.values())
+    files = Prefetch("attachments", Attachment.objects.order_by("created_at"))
+    said = Message.objects.select_related("conversation__inbox", "user").prefetch_related(files)
+    messages = said.in_bulk(ids.values())
     threads: dict[int, list[Arrival]] = {}
     conversations = {message.conversation_id for message in messages.values()}
     for arrival in _arrivals(conversations).select_related("message").order_by("id"):
@@ -106,7 +116,18 @@ def _outgoing(row: Delivery, message: Message, thread: Sequence[Arrival]) -> Out
         text=message.body,
         sender=formataddr((inbox.name, inbox.address)),
         headers=_headers(message, thread),
+        files=tuple(_file(attachment) for attachment in message.attachments.all()),
     )
+
+
+def _file(attachment: Attachment) -> File:
+    return File(attachment.name, attachment.content_type, functools.partial(_content, attachment))
+
+
+def _content(attachment: Attachment) -> bytes:
+    """Read when its mail is put together, so that only one at a time is in memory."""
+    with attachment.file.open("rb") as file:
+        return file.read()
 
 
 def _subject(thread: Sequence[Arrival], *, otherwise: str) -> str:

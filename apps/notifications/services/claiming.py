@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import Exists, F, Min, OuterRef, Q
 
 from ..breaker import Breaker
 from ..choices import DeliveryState, UnknownOutcome
 from ..gateways import KINDS
-from ..models import Delivery, Gateway, SendingQueue
+from ..models import Delivery, Gateway, InboxGateway, SendingQueue
 from ..pacing import Pace
 
 # A sender extends it while it lives; a dead one's work is taken over after so long.
@@ -35,14 +35,39 @@ class Batch:
 
 def claim(way: str, *, most: int, now: datetime) -> Batch | None:
     """The most urgent that may go out now: lower priority numbers first, then by when it was due. Counts a try."""
-    gateway = usable_gateway(way, now=now)
-    if gateway is None:
+    roads = [(gateway, road.carries) for road in _roads(way) if (gateway := road.open_gateway(now))]
+    if not roads:
         return None
     for queue in _open_queues(way):
-        with transaction.atomic():
-            if batch := _claim_from(queue, gateway, most=most, now=now):
-                return batch
+        for gateway, carries in roads:
+            with transaction.atomic():
+                if batch := _claim_from(queue, gateway, carries, most=most, now=now):
+                    return batch
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """What of a way goes by which gateways: by the first of them that does not rest."""
+
+    gateways: list[Gateway]
+    carries: Q
+
+    def open_gateway(self, now: datetime) -> Gateway | None:
+        return next((row for row in self.gateways if not breaker_of(row).is_open(now)), None)
+
+    def next_gateway(self, now: datetime) -> tuple[datetime, Gateway]:
+        """The first that may be tried, and when."""
+        return min(((_opens_at(row, now), row) for row in self.gateways), key=lambda pair: pair[0])
+
+
+def _roads(way: str) -> list[_Road]:
+    """Inboxes with a gateway of their own first: theirs are answers of people. The rest goes by rank."""
+    rows = _gateways(way)
+    own = [row for row in rows if row.has_inboxes]  # type: ignore[attr-defined]
+    if not own:
+        return [_Road(rows, Q())] if rows else []
+    return [*(_Road([row], Q(via=row)) for row in own), _Road(rows, ~Q(via__in=own))]
 
 
 def _open_queues(way: str) -> list[SendingQueue]:
@@ -55,11 +80,18 @@ def usable_gateway(way: str, *, now: datetime) -> Gateway | None:
 
 
 def _gateways(way: str) -> list[Gateway]:
-    return list(Gateway.objects.filter(way=way, is_active=True).order_by("rank", "id"))
+    bound = InboxGateway.objects.filter(gateway=OuterRef("pk"))
+    active = Gateway.objects.filter(way=way, is_active=True).annotate(has_inboxes=Exists(bound))
+    return list(active.order_by("rank", "id"))
 
 
 def breaker_of(gateway: Gateway) -> Breaker:
     return Breaker(gateway.failures, gateway.broken_until)
+
+
+def _opens_at(gateway: Gateway, now: datetime) -> datetime:
+    state = breaker_of(gateway)
+    return state.until if state.until and state.is_open(now) else now
 
 
 def knows_keys(gateway: Gateway | None) -> bool:
@@ -73,8 +105,11 @@ def holds_doubts(gateway: Gateway | None) -> bool:
     )
 
 
-def _claim_from(queue: SendingQueue, gateway: Gateway, *, most: int, now: datetime) -> Batch | None:
-    due = Delivery.objects.due(now).filter(way=queue.way, priority=queue.priority).order_by("due_at", "id")
+def _claim_from(
+    queue: SendingQueue, gateway: Gateway, carries: Q, *, most: int, now: datetime
+) -> Batch | None:
+    due = Delivery.objects.due(now).filter(carries, way=queue.way, priority=queue.priority)
+    due = due.order_by("due_at", "id")
     most = _limited(most, gateway)
     is_paced = queue.per_minute or gateway.per_minute
     if is_paced:
@@ -130,11 +165,14 @@ def extend(batch: Batch, rows: Sequence[Delivery], *, now: datetime) -> None:
         mine.update(leased_until=batch.leased_until)
 
 
-def hindrance(way: str, *, priority: int, now: datetime) -> str:
-    """Why nothing of this queue can go out now: "no_gateway", "resting" or "paused"; empty when nothing hinders it."""
-    if not _gateways(way):
+def hindrance(way: str, *, priority: int, via: int | None, now: datetime) -> str:
+    """Why nothing of this queue that goes by the gateway `via` (None: by any) can go out now: "no_gateway", "resting"
+    or "paused"; empty when nothing hinders it."""
+    roads = _roads(way)
+    if not roads:
         return "no_gateway"
-    if usable_gateway(way, now=now) is None:
+    own = next((road for road in roads[:-1] if road.gateways[0].pk == via), roads[-1])
+    if own.open_gateway(now) is None:
         return "resting"
     is_paused = SendingQueue.objects.filter(way=way, priority=priority, is_paused=True).exists()
     return "paused" if is_paused else ""
@@ -143,23 +181,23 @@ def hindrance(way: str, *, priority: int, now: datetime) -> str:
 def next_moment(way: str, *, now: datetime) -> datetime | None:
     """When there will be something to do for this way, as things are; None when nothing waits. A moment that has
     passed means at once."""
-    moments = [moment for queue in _open_queues(way) if (moment := _free_at(queue, now=now))]
+    roads = _roads(way)
+    moments = [
+        moment for queue in _open_queues(way) for road in roads if (moment := _free_at(queue, road, now=now))
+    ]
     lease = Delivery.objects.filter(way=way, state=DeliveryState.SENDING).aggregate(at=Min("leased_until"))[
         "at"
     ]
     return min([*moments, *([lease] if lease else [])], default=None)
 
 
-def _free_at(queue: SendingQueue, *, now: datetime) -> datetime | None:
-    waiting = Delivery.objects.filter(state=DeliveryState.DUE, way=queue.way, priority=queue.priority)
-    due_at = waiting.order_by("due_at").values_list("due_at", flat=True).first()
-    gateways = _gateways(queue.way)
-    if due_at is None or not gateways:
-        return None
-    breakers = [(breaker_of(row), row) for row in gateways]
-    opens_at, gateway = min(
-        ((state.until if state.until and state.is_open(now) else now, row) for state, row in breakers),
-        key=lambda pair: pair[0],
+def _free_at(queue: SendingQueue, road: _Road, *, now: datetime) -> datetime | None:
+    waiting = Delivery.objects.filter(
+        road.carries, state=DeliveryState.DUE, way=queue.way, priority=queue.priority
     )
+    due_at = waiting.order_by("due_at").values_list("due_at", flat=True).first()
+    if due_at is None:
+        return None
+    opens_at, gateway = road.next_gateway(now)
     paced = [pace.free_at(now) for _, pace in _paces(queue, gateway)]
     return max([due_at, *paced] + ([opens_at] if opens_at > now else []))

@@ -34,6 +34,8 @@ class Draft:
     expires_at: datetime | None = None
     # Where it goes, when that is not the recipient's own address (a webhook, the address a customer wrote from).
     address: str = ""
+    # The gateway it must go by, if it is not all the same.
+    via_id: int | None = None
 
 
 def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
@@ -57,6 +59,7 @@ def unsaved(draft: Draft, *, now: datetime) -> Delivery:
         customer=draft.to if isinstance(draft.to, Customer) else None,
         user=draft.to if isinstance(draft.to, User) else None,
         address=draft.address,
+        via_id=draft.via_id,
         purpose_id=draft.purpose_id,
         template_version_id=draft.template_version_id,
         context=draft.context,

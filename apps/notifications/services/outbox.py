@@ -11,6 +11,8 @@ from ..gateways.contract import Outgoing
 from ..models import Delivery, OutboxMessage
 
 KEPT = timedelta(days=30)
+# Among the headers of an outbox message: the names of its files.
+FILES = "X-EML-Files"
 
 
 def put_many(batch: Sequence[Outgoing]) -> None:
@@ -26,12 +28,17 @@ def put_many(batch: Sequence[Outgoing]) -> None:
             subject=outgoing.subject[:250],
             text=outgoing.text,
             html=outgoing.html,
-            headers=dict(outgoing.headers),
+            headers=dict(outgoing.headers) | _named(outgoing),
             at=timezone.now(),
         )
         for outgoing in batch
     ]
     OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _named(outgoing: Outgoing) -> dict[str, str]:
+    """Files stay where they are; the page says that they would go along."""
+    return {FILES: ", ".join(file.name for file in outgoing.files)} if outgoing.files else {}
 
 
 def delete_old(*, now: datetime) -> int:

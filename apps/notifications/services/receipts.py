@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from apps.core import events
 from apps.core.errors import NotFound
@@ -25,6 +26,9 @@ from . import answers, preferences
 _KEY = re.compile(r"eml-([1-9][0-9]{0,17})@")
 _INBOX_KINDS = {Way.EMAIL: InboxKind.EMAIL, Way.SMS: InboxKind.SMS}
 MOST_REFERENCES = 30
+# Whatever is not recorded as sent by then never will be under this id.
+CATCH_UP_PERIOD = timedelta(hours=1)
+CAUGHT_UP_AT_ONCE = 500
 
 
 def take(gateway_id: int, request: Request, *, now: datetime) -> int:
@@ -49,7 +53,7 @@ def _once(gateway: Gateway, told: Notice | Arrival, *, now: datetime) -> bool:
         receipt, is_new = Receipt.objects.get_or_create(
             source=f"{gateway.kind}:{gateway.pk}",
             source_id=source_id[:200],
-            defaults={"kind": kind, "at": now},
+            defaults={"kind": kind, "at": now} | _said(told),
         )
         if not is_new:
             return False
@@ -60,6 +64,12 @@ def _once(gateway: Gateway, told: Notice | Arrival, *, now: datetime) -> bool:
         return True
 
 
+def _said(told: Notice | Arrival) -> dict[str, str]:
+    if isinstance(told, Arrival):
+        return {}
+    return {"provider_id": told.provider_id[:200], "detail": told.detail[:100]}
+
+
 # What became of something
 
 
@@ -67,7 +77,7 @@ def _follow_notice(gateway: Gateway, receipt: Receipt, notice: Notice, *, now: d
     sent = Delivery.objects.select_for_update(of=("self",)).filter(way=gateway.way)
     delivery = sent.filter(gateway=gateway, provider_id=notice.provider_id).exclude(provider_id="").first()
     if delivery is None:
-        return  # of another program at the same account
+        return  # of another program at the same account, or not recorded as sent yet: `catch_up` looks again
     receipt.delivery = delivery
     receipt.save(update_fields=["delivery"])
     if notice.kind == "delivered":
@@ -80,6 +90,26 @@ def _follow_notice(gateway: Gateway, receipt: Receipt, notice: Notice, *, now: d
         preferences.complained(way=Way(delivery.way), address=delivery.address, now=now)
         return
     _fail(delivery, notice, now=now)
+
+
+def catch_up(*, now: datetime) -> int:
+    """Some providers are faster than our own record: what they told before a message was known as sent has its effect
+    now. Safe to repeat, and at once by two. Returns how many found their message."""
+    sent = Delivery.objects.filter(provider_id=OuterRef("provider_id"))
+    early = Receipt.objects.filter(Exists(sent), delivery=None, at__gte=now - CATCH_UP_PERIOD)
+    ids = list(early.exclude(provider_id="").order_by("id").values_list("pk", flat=True)[:CAUGHT_UP_AT_ONCE])
+    return sum(_again(pk, now=now) for pk in ids)
+
+
+def _again(pk: int, *, now: datetime) -> bool:
+    with transaction.atomic():
+        receipt = Receipt.objects.select_for_update(of=("self",)).get(pk=pk)
+        gateway = Gateway.objects.filter(pk=int(receipt.source.rpartition(":")[2])).first()
+        if gateway is None or receipt.delivery_id is not None:
+            return False
+        notice = Notice(receipt.source_id, receipt.provider_id, receipt.kind, receipt.detail)
+        _follow_notice(gateway, receipt, notice, now=now)
+        return receipt.delivery_id is not None
 
 
 def _fail(delivery: Delivery, notice: Notice, *, now: datetime) -> None:

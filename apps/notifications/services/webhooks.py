@@ -102,6 +102,13 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+def followed(types: set[str]) -> set[str]:
+    """Of these event types, those that a subscription wants to know. Asked inside the transaction that records them:
+    whoever subscribed before is told, and for nobody no work is written."""
+    wanted = WebhookSubscription.objects.filter(is_active=True).values_list("event_types", flat=True)
+    return types & {name for names in wanted for name in names}
+
+
 def publish(event: Event, *, now: datetime) -> None:
     """One delivery for each subscription that wants to know. Safe to repeat."""
     wanting = [

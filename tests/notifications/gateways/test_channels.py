@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,14 +15,14 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.core import dispatch
-from apps.messaging import errors, reply_address
+from apps.messaging import errors, policy, reply_address
 from apps.messaging.choices import InboxKind, Quarantined, Status
 from apps.messaging.models import Arrival, Attachment, Conversation, Message
 from apps.messaging.services import attachments, conversations
 from apps.notifications.choices import DeliveryState, Reason, Way
 from apps.notifications.gateways.twilio import signature
 from apps.notifications.models import Delivery, Gateway, Receipt, Suppression
-from apps.notifications.services import preferences, sending
+from apps.notifications.services import preferences, receipts, recording, sending
 from apps.routing.models import Agent, Offer
 from apps.routing.services import offers
 from apps.users.models import ContactPoint, Customer
@@ -29,6 +30,7 @@ from tests.factories import (
     make_agent,
     make_conversation,
     make_customer,
+    make_delivery,
     make_inbox,
     make_message,
     make_queue,
@@ -393,15 +395,108 @@ def test_b39_address_that_a_visitor_only_claimed_is_not_his(postmark, inbox, tea
     assert Conversation.objects.get().customer != liar
 
 
-def test_agent_is_told_that_files_do_not_go_by_mail(postmark, inbox, agent) -> None:
+def stored(conversation: Conversation, agent: Agent, name: str, content: bytes) -> Attachment:
+    upload = SimpleUploadedFile(name, content)
+    return attachments.store(conversation, upload, by=agent.user, now=timezone.now())
 
+
+def test_files_of_an_answer_go_with_its_mail(postmark, inbox, agent) -> None:
+    arrives(postmark, mail())
+    with post_office() as post:
+        conversation, _first = answered(post, agent)
+        files = [
+            stored(conversation, agent, "Überweisung.txt", "wörds".encode()),
+            stored(conversation, agent, "b.txt", b"x"),
+        ]
+        make_message(conversation, "See", user=agent.user, attachment_ids=tuple(file.pk for file in files))
+        drained()
+        sending.work_off(Way.EMAIL, clock=timezone.now)
+        sent = post.mails[-1]
+    assert sent.get_body().get_content().strip() == "See"
+    parts = [
+        (part.get_filename(), part.get_content_type(), part.get_payload(decode=True))
+        for part in sent.iter_attachments()
+    ]
+    assert parts == [("Überweisung.txt", "text/plain", "wörds".encode()), ("b.txt", "text/plain", b"x")]
+
+
+def test_file_that_is_gone_is_told_and_not_tried_for_ever(postmark, inbox, agent) -> None:
+    arrives(postmark, mail())
+    with post_office() as post:
+        conversation, _first = answered(post, agent)
+        file = stored(conversation, agent, "a.txt", b"x")
+        make_message(conversation, "See", user=agent.user, attachment_ids=(file.pk,))
+        file.file.delete(save=False)
+        drained()
+        sending.work_off(Way.EMAIL, clock=timezone.now)
+        assert len(post.mails) == 1
+    delivery = Delivery.objects.latest("id")
+    assert delivery.state == DeliveryState.DEAD
+    assert delivery.attempts.get().detail == "a file is not there any more"
+
+
+def test_too_much_for_one_mail_is_refused(postmark, inbox, agent, monkeypatch) -> None:
+    monkeypatch.setattr(policy, "MOST_MAIL_BYTES", 5)
     arrives(postmark, mail())
     drained()
     conversation = accepted(agent)
-    now = timezone.now()
-    file = attachments.store(conversation, SimpleUploadedFile("a.txt", b"x"), by=agent.user, now=now)
+    files = [stored(conversation, agent, f"{number}.txt", b"123") for number in range(2)]
+    with pytest.raises(errors.FilesTooLargeForMail):
+        make_message(conversation, "See", user=agent.user, attachment_ids=tuple(file.pk for file in files))
+    make_message(conversation, "See", user=agent.user, attachment_ids=(files[0].pk,))
+
+
+def test_agent_is_told_that_files_do_not_go_by_sms(twilio, agent) -> None:
+    twilio_calls(twilio, **sms())
+    drained()
+    conversation = accepted(agent)
+    file = stored(conversation, agent, "a.txt", b"x")
     with pytest.raises(errors.FilesNotSent):
         make_message(conversation, "See", user=agent.user, attachment_ids=(file.pk,))
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("delivered", DeliveryState.DELIVERED), ("undelivered", DeliveryState.DEAD)]
+)
+def test_provider_that_is_faster_than_our_record_is_believed_later(
+    twilio, agent, status: str, state: DeliveryState
+) -> None:
+    """Its call comes between its answer and the commit of what it answered."""
+    twilio_calls(twilio, **sms())
+    drained()
+    make_message(accepted(agent), "Yes", user=agent.user)
+    drained()
+    recorded = recording.write
+
+    def called_first(ended: Any, *, now: Any) -> None:
+        for one in ended:
+            if one.provider_id:
+                form = {"MessageSid": one.provider_id, "MessageStatus": status, "ErrorCode": "30005"}
+                assert twilio_calls(twilio, "status", **form) == 200
+        recorded(ended, now=now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "write", called_first)
+        sending.work_off(Way.SMS, clock=timezone.now)
+    delivery = Delivery.objects.get()
+    assert delivery.state == DeliveryState.SENT
+    assert [receipts.catch_up(now=timezone.now()) for _ in range(2)] == [1, 0]
+    delivery.refresh_from_db()
+    assert delivery.state == state
+    assert Receipt.objects.get(kind__in=("delivered", "bounced")).delivery == delivery
+
+
+def test_notice_about_what_is_not_ours_is_looked_for_an_hour(twilio, team) -> None:
+    twilio_calls(twilio, "status", MessageSid="SM9", MessageStatus="delivered")
+    assert receipts.catch_up(now=timezone.now()) == 0
+    delivery = make_delivery(
+        to=make_customer([team]), way=Way.SMS, state=DeliveryState.SENT, provider_id="SM9"
+    )
+    Delivery.objects.update(gateway=twilio.row)
+    assert receipts.catch_up(now=timezone.now() + timedelta(minutes=61)) == 0
+    assert receipts.catch_up(now=timezone.now()) == 1
+    delivery.refresh_from_db()
+    assert delivery.state == DeliveryState.DELIVERED
 
 
 def test_what_is_said_in_a_chat_goes_nowhere(team, agent) -> None:

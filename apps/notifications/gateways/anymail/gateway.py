@@ -17,7 +17,7 @@ from urllib3.exceptions import NewConnectionError
 from ...choices import ErrorKind, Way
 from ..contract import Arrival, Notice, Outcome, Outgoing, Request, register
 from ..errors import CallMalformed, SignatureWrong
-from ..fields import Field
+from ..fields import Field, check_sender
 from ..http.gateway import check_url, kind_of
 from . import calls, mail
 
@@ -49,11 +49,6 @@ def check_settings(settings: Any) -> None:
         raise ValueError(_("A JSON object of names and simple values."))
     if "api_url" in settings:
         check_url(str(settings["api_url"]))
-
-
-def check_sender(sender: str) -> None:
-    if not parseaddr(sender)[1] or "@" not in sender or not sender.isprintable():
-        raise ValueError(_("Write an address, like Support <support@example.com>."))
 
 
 @register("anymail")
@@ -117,7 +112,12 @@ class Anymail:
             backend.close()
 
     def _send(self, backend: Any, outgoing: Outgoing) -> Outcome:
-        message = self._message(outgoing)
+        try:
+            message = self._message(outgoing)
+        except FileNotFoundError:
+            return Outcome(outgoing.delivery, ErrorKind.PERMANENT, "a file is not there any more")
+        except OSError as error:
+            return Outcome(outgoing.delivery, ErrorKind.TEMPORARY, f"a file cannot be read: {_named(error)}")
         try:
             backend.send_messages([message])
         except anymail.AnymailRecipientsRefused:
@@ -144,8 +144,8 @@ class Anymail:
         )
         if outgoing.html:
             message.attach_alternative(outgoing.html, "text/html")
-        for name, content, content_type in outgoing.extra.get("files", ()):
-            message.attach(name, content, content_type)
+        for file in outgoing.files:
+            message.attach(file.name, file.read(), file.content_type)
         return message
 
     def receive(self, request: Request) -> list[Notice | Arrival]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...choices import ErrorKind, Way
 from ..contract import Arrival, Notice, Outcome, Outgoing, Request, register
-from ..fields import Field
+from ..fields import Field, check_host, check_port, check_sender
 from . import message
 from .session import Gone, Reply, Server, Session
 
@@ -61,8 +61,17 @@ class SMTPGateway:
             _("Server"),
             _("Like mail.example.com. Empty: the one of EML_EMAIL_URL."),
             is_required=False,
+            check=check_host,
         ),
-        Field("port", _("Port"), shape="number", is_required=False, default=587),
+        Field(
+            "port",
+            _("Port"),
+            _("587 with STARTTLS, 465 with TLS, mostly."),
+            shape="number",
+            is_required=False,
+            default=587,
+            check=check_port,
+        ),
         Field(
             "security",
             _("Encryption"),
@@ -72,7 +81,13 @@ class SMTPGateway:
         ),
         Field("username", _("User name"), is_required=False),
         Field("password", _("Password"), is_secret=True, is_required=False),
-        Field("sender", _("Sender"), _("Like Support <support@example.com>."), is_required=False),
+        Field(
+            "sender",
+            _("Sender"),
+            _("Like Support <support@example.com>. Answers of agents come from their inbox instead."),
+            is_required=False,
+            check=check_sender,
+        ),
     )
 
     def __init__(self, options: Mapping[str, Any], secrets: Mapping[str, Any]) -> None:
@@ -97,6 +112,11 @@ class SMTPGateway:
                 mail = self._mail(outgoing, date)
             except message.Unsendable as error:
                 yield Outcome(outgoing.delivery, ErrorKind.PERMANENT, str(error))
+                continue
+            except OSError as error:
+                # Of a file, not of the server: the disk may be back later.
+                detail = f"a file cannot be read: {type(error).__name__}"
+                yield Outcome(outgoing.delivery, ErrorKind.TEMPORARY, detail)
                 continue
             outcomes, unreachable = lines[turn % len(lines)].push(mail)
             turn += 1

@@ -6,17 +6,21 @@ encoded and line breaks are refused.
 
 from __future__ import annotations
 
+import base64
 import binascii
 import re
 from collections.abc import Mapping
 from email.header import Header
-from email.utils import parseaddr
+from email.utils import encode_rfc2231, parseaddr
 
-from ..contract import Outgoing
+from ..contract import File, Outgoing
 
 LONGEST_LINE = 900
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}")
+# Not to be sent as it is: what is no text, and what looks like the end of a part.
+_ODD = re.compile(r"\0|--=_")
+_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
 _BREAKS = re.compile(r"\r\n|\r|\n")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,255}")
 # Ours to say.
@@ -69,7 +73,8 @@ def build(outgoing: Outgoing, *, sender: str, to: str, date: str, domain: str) -
         "MIME-Version": "1.0",
     }
     lines = [f"{name}: {_value(value)}" for name, value in headers.items()]
-    lines += _alternatives(outgoing) if outgoing.html else _part("plain", outgoing.text)
+    body = _alternatives(outgoing) if outgoing.html else _part("plain", outgoing.text)
+    lines += _mixed(outgoing, body) if outgoing.files else body
     return _stuffed("\r\n".join(lines)).encode("ascii")
 
 
@@ -116,7 +121,7 @@ def _alternatives(outgoing: Outgoing) -> list[str]:
 
 def _part(subtype: str, text: str) -> list[str]:
     text = _BREAKS.sub("\r\n", text)
-    if text.isascii() and max(map(len, text.split("\r\n"))) <= LONGEST_LINE and "\0" not in text:
+    if text.isascii() and max(map(len, text.split("\r\n"))) <= LONGEST_LINE and not _ODD.search(text):
         return [
             f"Content-Type: text/{subtype}; charset=us-ascii",
             "Content-Transfer-Encoding: 7bit",
@@ -129,6 +134,35 @@ def _part(subtype: str, text: str) -> list[str]:
     ]
     head = [f"Content-Type: text/{subtype}; charset=utf-8", "Content-Transfer-Encoding: base64", ""]
     return [*head, *body]
+
+
+def _mixed(outgoing: Outgoing, body: list[str]) -> list[str]:
+    """The body, and each file after it."""
+    boundary = f"=_{outgoing.key}_files_="
+    lines = [f'Content-Type: multipart/mixed; boundary="{boundary}"', "", f"--{boundary}", *body]
+    for file in outgoing.files:
+        lines += [f"--{boundary}", *_file(file)]
+    return [*lines, f"--{boundary}--", ""]
+
+
+def _file(file: File) -> list[str]:
+    try:
+        content = file.read()
+    except FileNotFoundError:
+        raise Unsendable("a file is not there any more") from None
+    kind = file.content_type if _TYPE.fullmatch(file.content_type) else "application/octet-stream"
+    head = [
+        f"Content-Type: {kind}",
+        "Content-Transfer-Encoding: base64",
+        f"Content-Disposition: attachment; {_file_name(file.name)}",
+    ]
+    return [*head, "", base64.encodebytes(content).decode().replace("\n", "\r\n")]
+
+
+def _file_name(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return f"filename={_quoted(name)}"
+    return f"filename*={encode_rfc2231(name, 'utf-8')}"
 
 
 def _stuffed(mail: str) -> str:
