@@ -10,7 +10,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -26,6 +26,8 @@ BATCH = 50
 CLAIMED_AT_ONCE = 10
 # Then a worker is given back, because the router's clock may be waiting for it; the rest is rung for again.
 DRAIN_SECONDS = 4.0
+# So long a drain waits for a database that is away, well within a task's time limit.
+PATIENCE_SECONDS, PAUSE_SECONDS = 30.0, 0.5
 
 
 def backoff(tries: int) -> timedelta:
@@ -37,8 +39,12 @@ def drain(*, most: int = 1000, seconds: float = DRAIN_SECONDS) -> int:
     """Run what is due now, oldest first, for so long at most; returns how many handlings were run."""
     done, until = 0, time.monotonic() + seconds
     while claimed := _claim(now=timezone.now()):
-        for handling_id, tries in claimed:
-            _run(handling_id, tries)
+        try:
+            for handling_id, tries in claimed:
+                _run(handling_id, tries)
+        except (OperationalError, InterfaceError):
+            _give_back(claimed)
+            raise
         done += len(claimed)
         if done >= most or time.monotonic() > until:
             bell.ring()
@@ -86,6 +92,23 @@ def _put_back(handling_id: int, tries: int, *, error: Exception) -> None:
     )
     if is_dead:
         logger.critical("a follow-up failed for good (%s)", handling_id)
+
+
+def _give_back(claimed: list[tuple[int, int]]) -> None:
+    """The database went away under them: when it is back in time, they are due at once and not after their lease.
+
+    The try stays counted: one of them may be what took the database away.
+    """
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        # What the database forgot while it was away must not be asked.
+        close_old_connections()
+        try:
+            for handling_id, tries in claimed:
+                Handling.objects.filter(id=handling_id, tries=tries).update(due_at=timezone.now())
+            return
+        except (OperationalError, InterfaceError):
+            time.sleep(PAUSE_SECONDS)
 
 
 def park_exhausted(*, now: datetime) -> int:

@@ -8,6 +8,8 @@ from celery import current_app
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
 
+from . import lost
+
 _BROKER_SECONDS = 1
 
 
@@ -17,6 +19,7 @@ def database_answers() -> bool:
             cursor.execute("SELECT 1")
             return cursor.fetchone() == (1,)
     except (DatabaseError, InterfaceError):
+        lost.forget_connections()
         return False
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from . import lost
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,5 +29,8 @@ def _with_fresh_connections(function: Callable[P, R], *args: P.args, **kwargs: P
     close_old_connections()
     try:
         return function(*args, **kwargs)
+    except (OperationalError, InterfaceError):
+        lost.forget_connections()
+        raise
     finally:
         close_old_connections()

@@ -418,6 +418,17 @@ def test_z29_logging_out_ends_the_sockets_of_that_browser(live_server_ws, agent,
         assert other.quiet() == []
 
 
+def test_z28_a_session_that_runs_out_ends_its_socket(live_server_ws, agent, settings) -> None:
+    """A ticket is used up when it lets in, so only a session can run out while a socket is open."""
+    key = _cookie(agent)
+    cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={key}"}
+    with wire(live_server_ws, PATH, additional_headers=cookie) as socket:
+        socket.wait_for("ready")
+        Session.objects.filter(session_key=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+        beat()
+        assert socket.close_code() == 4401
+
+
 def test_z18_other_agents_frames_do_not_reach_him(team, conversation, socket) -> None:
     from apps.core import realtime
 

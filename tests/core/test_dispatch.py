@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.core import dispatch, events
@@ -115,6 +115,23 @@ def test_a_handler_that_died_with_its_process_comes_back_and_is_parked_at_last(d
     assert dispatch._claim(now=now) == []
     assert dispatch.park_exhausted(now=now) == 1
     assert Handling.objects.get().is_dead
+
+
+def test_f09_what_was_claimed_when_the_database_went_away_is_due_again_at_once(
+    transactional_db, done, monkeypatch
+) -> None:
+    def fail(handling_id: int, tries: int) -> None:
+        raise OperationalError("the connection is lost")
+
+    _knock(1)
+    _knock(2, door="door:2")
+    with monkeypatch.context() as patch:
+        patch.setattr(dispatch, "_run", fail)
+        with pytest.raises(OperationalError):
+            dispatch.drain()
+    assert [handling.tries for handling in Handling.objects.all()] == [1, 1]
+    assert dispatch.drain() == 2
+    assert done == [1, 2]
 
 
 def test_who_comes_too_late_does_nothing(db, done) -> None:

@@ -323,6 +323,18 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
     return installation
 
 
+# REST answers that a replay may get while something is broken.
+ALLOWED = {200, 201, 204, 404, 409, 429, 503}
+
+
+def assert_clean(proof: dict[str, Any], *, conversations: int) -> None:
+    print(proof)
+    assert proof["faults"] == []
+    assert proof["conversations"] == conversations
+    assert proof["sent"] == proof["acknowledged"] == proof["stored"] == proof["received"]
+    assert {int(status) for status in proof["answers"]} <= ALLOWED
+
+
 def write_conversations(file: Path, *, how_many: int, turns: int, seed: int) -> Path:
     """A CSV of invented customers, the same for the same seed."""
     chance = random.Random(seed)

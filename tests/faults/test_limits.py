@@ -121,6 +121,31 @@ def test_f11_without_a_free_connection_the_answer_comes_in_seconds(
     assert asked().status_code == 200
 
 
+@pytest.mark.services
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_f09_one_failure_tells_of_all_connections_that_were_lost(
+    conversation: Conversation, agent: APIClient
+) -> None:
+    pool = connection.pool
+    connection.close()
+    taken = [pool.getconn() for _ in range(5)]
+    pids = [one.info.backend_pid for one in taken]
+    for one in taken:
+        pool.putconn(one)
+    with contextlib.closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute(HANG_UP, [pids])
+    answers = []
+    for _ in range(6):
+        answers.append(agent.get("/api/v1/me/").status_code)
+        connection.close()
+    # The one that hung up on the others still works; it may come first.
+    assert sorted(answers) in ([200] * 6, [200] * 5 + [503])
+
+
+HANG_UP = "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid WHERE pid <> pg_backend_pid()"
+
+
 @pytest.mark.django_db
 def test_f24_a_full_disk_keeps_no_half_of_a_file(
     conversation: Conversation, agent: APIClient, monkeypatch: pytest.MonkeyPatch

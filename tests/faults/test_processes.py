@@ -9,7 +9,6 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -23,10 +22,16 @@ from eml.replay.line import Line
 from eml.replay.speaker import Speaker
 from eml.replay.stage import patiently
 from tests.factories import make_conversation, make_user, make_visitor
-from tests.faults.processes import Installation, Process, embedded, wait_until, write_conversations
+from tests.faults.processes import (
+    Installation,
+    Process,
+    assert_clean,
+    embedded,
+    wait_until,
+    write_conversations,
+)
 
 SEED = int(os.environ.get("EML_TEST_SEED", 0)) or random.SystemRandom().randrange(1, 10**6)
-ALLOWED = {200, 201, 204, 404, 409, 429, 503}
 
 pytestmark = pytest.mark.alone
 slow = pytest.mark.slow
@@ -39,14 +44,6 @@ on_services = pytest.mark.skipif(
 def chance() -> random.Random:
     print(f"EML_TEST_SEED={SEED}")
     return random.Random(SEED)
-
-
-def assert_clean(proof: dict[str, Any], *, conversations: int) -> None:
-    print(proof)
-    assert proof["faults"] == []
-    assert proof["conversations"] == conversations
-    assert proof["sent"] == proof["acknowledged"] == proof["stored"] == proof["received"]
-    assert {int(status) for status in proof["answers"]} <= ALLOWED
 
 
 # The embedded profile

@@ -487,11 +487,12 @@ def test_work_is_given_to_agents_of_ones_own_teams_only(queue, as_boss):
 
 
 @pytest.mark.parametrize(("address", "action"), [(LINE, "take_over"), (CONVERSATIONS, "take_over_yourself")])
-def test_supervisor_takes_over_and_is_told_where_to_find_it(queue, as_boss, boss, address, action):
+def test_z17_supervisor_takes_over_and_is_told_where_to_find_it(queue, as_boss, boss, address, action):
     item = put_in_line(queue)
     answer = act(as_boss, address, action, [item if address == LINE else item.conversation])
     item.refresh_from_db()
     assert item.agent.user == boss
+    assert Event.objects.filter(stream=item.conversation.stream, actor=boss.actor_ref).exists()
     assert "/console/" in told(answer)[1]
     assert_in_order()
 

@@ -27,7 +27,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import TokenError
 
-from .. import errors
+from .. import errors, lost
 
 logger = structlog.stdlib.get_logger(__name__)
 
@@ -183,6 +183,7 @@ def _data(exc: DataError) -> Answer:
 
 def _database_away(exc: DatabaseError) -> Answer:
     """Server down, connections used up, a lock or statement that took too long, disk full: all pass by waiting."""
+    lost.forget_connections()
     return _domain(errors.Unavailable(retry_after=_DATABASE_RETRY_SECONDS))
 
 

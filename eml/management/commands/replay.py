@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -65,6 +66,8 @@ class Command(BaseCommand):
         try:
             journal = asyncio.run(_Play(conversations, stage, options).run())
             seconds = time.monotonic() - began
+            # The database may have been restarted meanwhile, and this thread has not asked it since.
+            close_old_connections()
             proof = proofs.prove(journal, planned=len(conversations))
             proof.faults.extend(proofs.loads_left(stage.agent_ids))
         finally:
