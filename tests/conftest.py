@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from apps.core.error_log import Recorder
+from tests import databases
 
 # How long one example takes says more about the machine than about the program.
 hypothesis_settings.register_profile("eml", deadline=None)
@@ -22,6 +23,19 @@ def pytest_configure() -> None:
     """A run in the background of a shell inherits a Ctrl-C that is ignored, and so would all that it starts."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """Once each process of a run has a database name of its own."""
+    if databases.IS_MIGRATED:
+        databases.begin_as_copies()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool) -> bool:
+    """A copy that is there already is not created again."""
+    return django_db_keepdb or (databases.IS_MIGRATED and databases.is_sqlite())
 
 
 @pytest.fixture(scope="session", autouse=True)

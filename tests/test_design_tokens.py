@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.embedded
+
 TOKENS = Path(__file__).resolve().parent.parent / "static" / "css" / "tokens.css"
 DECLARATION = re.compile(r"(--[\w-]+):\s*(light-dark\((#\w{6}),\s*(#\w{6})\)|#\w{6}|var\((--[\w-]+)\));")
 THEMES = ("light", "dark")

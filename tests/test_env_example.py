@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.embedded
+
 ROOT = Path(__file__).resolve().parents[1]
 READ = re.compile(r"""(?:env\.\w+|environ\.get|_env\.\w+)\(\s*"((?:EML_)?[A-Z][A-Z_]+)\"""")
 

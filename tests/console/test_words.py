@@ -17,6 +17,8 @@ from apps.console import thread, timeline, why
 from apps.console.templatetags import desk as filters
 from apps.core import events
 
+pytestmark = pytest.mark.embedded
+
 AT = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 
 

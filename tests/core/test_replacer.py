@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from apps.core import replacer
 from apps.core.replacer import Fault, Placeholder
 
+pytestmark = pytest.mark.embedded
+
 VALUES = {"customer.name": "Ada <Lovelace>", "order.at": "noon", "order.link": ""}
 
 

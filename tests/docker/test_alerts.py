@@ -12,6 +12,8 @@ import yaml
 
 from apps.reports import prometheus
 
+pytestmark = pytest.mark.embedded
+
 RULES = Path(__file__).resolve().parents[2] / "docker" / "prometheus" / "rules.yml"
 PROMTOOL = shutil.which("promtool")
 

@@ -25,10 +25,13 @@ from websockets.sync.server import ServerConnection, serve
 FILES = Path(__file__).resolve().parents[2] / "docker" / "nginx"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
-pytestmark = pytest.mark.skipif(
-    not Path(NGINX).exists() and os.environ.get("CI") != "true",
-    reason="nginx is not installed (Debian: nginx-light)",
-)
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(
+        not Path(NGINX).exists() and os.environ.get("CI") != "true",
+        reason="nginx is not installed (Debian: nginx-light)",
+    ),
+]
 
 
 class Wsgi(BaseHTTPRequestHandler):

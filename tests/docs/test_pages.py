@@ -13,6 +13,8 @@ from PIL import Image
 from apps.reports import prometheus
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, prose
 
+pytestmark = pytest.mark.embedded
+
 IMAGES = sorted((ROOT / "docs" / "img").glob("*"))
 OPERATIONS, PROMISES = ROOT / "docs" / "operations.md", ROOT / "docs" / "promises.md"
 MOST_BYTES = 300_000

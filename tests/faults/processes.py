@@ -27,6 +27,7 @@ import httpx
 import psycopg
 
 from eml.settings import env
+from tests import databases
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180.0
@@ -61,11 +62,12 @@ class Process:
 
     def start(self) -> Process:
         file: IO[bytes]
+        port = {"EML_PORT": str(self.port)} if self.port else {}
         with self.log.open("ab") as file:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
-                env=self.installation.environment,
+                env=self.installation.environment | port,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -244,13 +246,18 @@ class Replay:
 @functools.cache
 def _migrated() -> Path:
     """An empty database with all tables, and the keys it was made with: that takes longer than most tests."""
+    if databases.IS_MIGRATED:
+        return Path(os.environ["EML_VAR"])
     folder = Path(tempfile.mkdtemp(prefix="eml-migrated."))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = Installation(folder).manage("migrate", "--noinput")
     assert made.returncode == 0, made.stderr[-3000:]
-    with sqlite3.connect(folder / "var" / "db.sqlite3") as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder / "var"
+
+
+def _copy(installed: Path, var: Path) -> None:
+    shutil.copytree(installed, var, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sqlite3*"))
+    databases.copy(installed / "db.sqlite3", var / "db.sqlite3")
 
 
 @contextlib.contextmanager
@@ -261,7 +268,7 @@ def embedded(
     port = free_port()
     installation = Installation(folder, EML_PORT=str(port), **settings)
     if migrated:
-        shutil.copytree(_migrated(), folder / "var", dirs_exist_ok=True)
+        _copy(_migrated(), folder / "var")
     try:
         yield installation, installation.role("up", "manage.py", "up", port=port)
     finally:
@@ -313,12 +320,11 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
     migrated = installation.manage("migrate", "--noinput")
     assert migrated.returncode == 0, migrated.stderr[-3000:]
     for name in ("web1", "web2"):
-        port = free_port()
-        command = ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port), "--no-server-name"]
-        installation.role(name, *command, "--websocket_timeout=-1", "eml.asgi:application", port=port)
+        installation.role(name, "manage.py", "serve", port=free_port())
     celery = ["-m", "celery", "-A", "eml"]
     installation.role("worker", *celery, "worker", "--loglevel", "WARNING", "--concurrency", "2")
     installation.role("router", "manage.py", "router")
+    installation.role("notifier", "manage.py", "notifier")
     installation.role("scheduler", *celery, "beat", "--loglevel", "WARNING", "--pidfile=")
     return installation
 

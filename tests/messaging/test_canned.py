@@ -13,6 +13,8 @@ from apps.messaging import canned
 from apps.messaging.models import Conversation, Inbox
 from apps.users.models import Customer, Team, User
 
+pytestmark = pytest.mark.embedded
+
 
 def _filled(text: str, *, name: str = "Ada Lovelace") -> str:
     conversation = Conversation(id=12, inbox=Inbox(name="Shop"), team=Team(name="Support"))

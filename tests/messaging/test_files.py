@@ -18,6 +18,8 @@ from PIL import Image
 
 from apps.messaging import errors, files
 
+pytestmark = pytest.mark.embedded
+
 PDF = b"%PDF-1.7\n1 0 obj << /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >> endobj\n%%EOF"
 HTML = b"<!doctype html><script>alert(1)</script>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from apps.messaging import policy
 
+pytestmark = pytest.mark.embedded
+
 
 @pytest.mark.parametrize(
     ("text", "own"),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from apps.notifications import recurrence
 from apps.notifications.recurrence import RuleWrong, later_than, occurrences, walls
 
+pytestmark = pytest.mark.embedded
+
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia")
 START = datetime(2026, 3, 1, 9, 0)  # noqa: DTZ001  a wall time

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from apps.notifications import breaker, pacing, retry
 from apps.notifications.choices import ErrorKind, Way
 
+pytestmark = pytest.mark.embedded
+
 NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 ways, jitters = st.sampled_from(list(Way)), st.floats(0, 1)
 kinds = st.sampled_from([kind for kind in ErrorKind if kind not in retry.FINAL])

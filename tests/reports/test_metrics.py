@@ -11,6 +11,8 @@ from apps.reports.metrics import Handling, Line, Tally, Variant
 
 from .planted import NOW
 
+pytestmark = pytest.mark.embedded
+
 # The example of the field: 1000 answered (860 within the target), 60 abandoned (20 within it, 10 within 5 s).
 EXAMPLE = Tally(
     offered=1060, answered=1000, answered_in_time=860, abandoned=60, abandoned_in_time=20, abandoned_short=10

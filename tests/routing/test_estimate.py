@@ -22,6 +22,8 @@ from apps.routing.estimate import (
     spoken,
 )
 
+pytestmark = pytest.mark.embedded
+
 NOW = 1_800_000_000
 moderate = settings(max_examples=40, deadline=None)
 waits = st.floats(0, 20_000)

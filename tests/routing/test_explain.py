@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 
 from apps.routing.explain import AHEAD, BEHIND, CODES, LEVEL, Explainer, explain
 from apps.routing.policy import consider, decide
 from tests.routing.worlds import NOW, agent, item, queue, step, worlds
+
+pytestmark = pytest.mark.embedded
 
 CARDS = queue(
     step(0, {"de": 4, "cards": 3}),

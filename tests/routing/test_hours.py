@@ -21,6 +21,8 @@ from apps.routing.hours import (
     open_seconds,
 )
 
+pytestmark = pytest.mark.embedded
+
 BERLIN = ZoneInfo("Europe/Berlin")
 HEILIGABEND = date(2026, 12, 24)
 

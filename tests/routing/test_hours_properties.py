@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from apps.routing.hours import Hours, Range, SpecialDay, is_open, next_closing, next_opening, open_seconds
 
+pytestmark = pytest.mark.embedded
+
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 YEARS = [
     ("Europe/Berlin", 2026),

@@ -10,6 +10,8 @@ from apps.routing.matcher import Matcher
 from apps.routing.policy import Agent, Step, decide
 from tests.routing.worlds import NOW, agent, item, queue, step
 
+pytestmark = pytest.mark.embedded
+
 CARE = queue(step(0, {"care": 1}))
 STEPS = queue(step(0, {"care": 3}), step(20, {"care": 2}), step(60, {"care": 1}))
 PREFERRED = queue(step(0, {"agent:42": 1}), step(30, {"care": 1}, if_nobody=True))

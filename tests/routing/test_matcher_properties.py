@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -14,6 +15,8 @@ from apps.routing.explain import explain
 from apps.routing.matcher import Matcher
 from apps.routing.policy import Decision, decide, effective_queue, next_opening
 from tests.routing.worlds import NOW, World, agents_of, items_of, queues_of, worlds
+
+pytestmark = pytest.mark.embedded
 
 # Lanes and crews have to be long, so agents are alike and credits few.
 SKILLS = st.sampled_from(

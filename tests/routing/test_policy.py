@@ -18,6 +18,8 @@ from apps.routing.policy import (
 )
 from tests.routing.worlds import NOW, agent, item, queue, step
 
+pytestmark = pytest.mark.embedded
+
 FIFO = queue(step(0, {"support": 1}))
 BULLSEYE = queue(
     step(0, {"de": 4, "cards": 3}), step(20, {"de": 2, "cards": 2}), step(60, {"de": 1}), w_fit=10

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft, person
 from apps.routing.policy_history import changes, snapshot, step_in_words
+
+pytestmark = pytest.mark.embedded
 
 LABELS = {"offer_seconds": "ringing time"}
 ANA = person(7)

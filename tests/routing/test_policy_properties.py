@@ -6,11 +6,14 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from apps.routing.policy import consider, decide, effective_queue, open_step
 from tests.routing.worlds import NOW, agents_of, queues_of, reference_decide, reference_step, worlds
+
+pytestmark = pytest.mark.embedded
 
 moderate = settings(max_examples=50, deadline=None)
 

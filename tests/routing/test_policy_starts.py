@@ -8,6 +8,8 @@ from apps.routing import policy_drafts, policy_starts
 from apps.routing.policy_drafts import PolicyDraft, StepDraft, person
 from apps.routing.policy_starts import Crew
 
+pytestmark = pytest.mark.embedded
+
 CREWS = [Crew(), Crew(["cards"]), Crew(["cards", "de"], 7)]
 
 

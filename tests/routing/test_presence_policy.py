@@ -9,6 +9,8 @@ import pytest
 from apps.routing.choices import Chosen, State
 from apps.routing.presence_policy import displayed
 
+pytestmark = pytest.mark.embedded
+
 OUT, READY, PAUSED = Chosen.SIGNED_OUT, Chosen.AVAILABLE, Chosen.NOT_READY
 
 

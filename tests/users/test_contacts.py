@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from apps.users import contacts, errors
 
+pytestmark = pytest.mark.embedded
+
 
 @pytest.mark.parametrize(
     ("text", "stored"),

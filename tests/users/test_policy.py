@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.users import policy
 from apps.users.choices import Role
+
+pytestmark = pytest.mark.embedded
 
 some_role = st.sampled_from([None, *Role])
 some_teams = st.frozensets(st.integers(1, 5))

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from apps.core.errors import EMLError, Invalid
 from apps.core.json import loads_strict
 
+pytestmark = pytest.mark.embedded
+
 LIMIT = 1024 * 1024
 
 

@@ -18,6 +18,8 @@ from apps.notifications.gateways import addresses, net
 
 from .local import Reply, serving
 
+pytestmark = pytest.mark.embedded
+
 INSIDE = [
     "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
     "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "192.88.99.1",
