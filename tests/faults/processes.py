@@ -250,7 +250,7 @@ def _migrated() -> Path:
         return Path(os.environ["EML_VAR"])
     folder = Path(tempfile.mkdtemp(prefix="eml-migrated."))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    made = Installation(folder).manage("migrate", "--noinput")
+    made = Installation(folder).manage("migrate", "--noinput", seconds=300)
     assert made.returncode == 0, made.stderr[-3000:]
     return folder / "var"
 
@@ -317,7 +317,7 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
         **servers.addresses,
         **settings,
     )
-    migrated = installation.manage("migrate", "--noinput")
+    migrated = installation.manage("migrate", "--noinput", seconds=300)
     assert migrated.returncode == 0, migrated.stderr[-3000:]
     for name in ("web1", "web2"):
         installation.role(name, "manage.py", "serve", port=free_port())
