@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.errors import Invalid
 from apps.messaging.models import Disposition, Tag
+from apps.notifications import selectors as notifications
+from apps.notifications.choices import Way
+from apps.notifications.models import Template
 from apps.routing.choices import Chosen
 from apps.routing.models import Agent, NotReadyReason, Queue
 
@@ -108,3 +113,52 @@ class CloseForm(forms.Form):
         field = cast(forms.ModelChoiceField, self.fields["disposition"])
         field.queryset = dispositions = Disposition.objects.filter(is_active=True)
         field.required = dispositions.exists()
+
+
+class LaterForm(forms.Form):
+    """When to come back to a conversation, and what happens then. Times are those of the agent's clock."""
+
+    OTHER = "other"
+    ME, CUSTOMER, NOBODY = "me", "customer", "nobody"
+
+    when = forms.CharField(max_length=40)
+    date = forms.DateField(required=False)
+    time = forms.TimeField(required=False)
+    whom = forms.ChoiceField(choices=[(ME, ""), (CUSTOMER, ""), (NOBODY, "")])
+    way = forms.ChoiceField(choices=[(Way.EMAIL, ""), (Way.SMS, "")], required=False)
+    template = forms.ModelChoiceField(Template.objects.none(), required=False)
+    text = forms.CharField(max_length=500, required=False)
+    snooze = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, zone: ZoneInfo, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._zone = zone
+        cast(forms.ModelChoiceField, self.fields["template"]).queryset = notifications.follow_up_templates()
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        data["wall"], data["fold"] = self._time()
+        if data.get("whom") == self.NOBODY and not data.get("snooze"):
+            raise forms.ValidationError(_("Choose whom to remind, or take the conversation off your list."))
+        if data.get("whom") == self.CUSTOMER and not data.get("way"):
+            raise forms.ValidationError(
+                _("There is neither an e-mail address nor a number of this customer.")
+            )
+        return data
+
+    def _time(self) -> tuple[datetime, int | None]:
+        """The wall time; which of two equal ones is only known of a preset."""
+        chosen = self.cleaned_data.get("when", "")
+        day, clock = self.cleaned_data.get("date"), self.cleaned_data.get("time")
+        if chosen == self.OTHER:
+            if day is None or clock is None:
+                raise forms.ValidationError(_("Say the day and the time."))
+            return datetime.combine(day, clock), None
+        try:
+            moment = datetime.fromisoformat(chosen)
+            local = moment.astimezone(self._zone) if moment.tzinfo else None
+        except (ValueError, OverflowError):
+            local = None
+        if local is None:
+            raise forms.ValidationError(_("Choose when."))
+        return local.replace(tzinfo=None, fold=0), local.fold

@@ -55,6 +55,8 @@ def _released(payload: Mapping[str, Any], names: Names, actor: str) -> str:
     name = names.users.get(payload["agent"], _("an agent"))
     if payload["reason"] == "lost":
         return _("%(name)s lost the connection; it waits again") % {"name": name}
+    if payload["reason"] == "snooze":
+        return _("%(name)s has taken it off the list for now") % {"name": name}
     return _("%(name)s passed it on") % {"name": actor or name}
 
 
@@ -73,6 +75,17 @@ def _missed(payload: Mapping[str, Any], names: Names, actor: str) -> str:
     text = _("%(name)s called and reached nobody (try %(tries)s)")
     told = text % {"name": actor or _("An agent"), "tries": payload["tries"]}
     return f"{told}. {_('It was the last try.')}" if payload["is_last"] else told
+
+
+def _woken(payload: Mapping[str, Any], names: Names, actor: str) -> str:
+    came_back = {
+        "time": _("Its time has come"),
+        "customer": _("The customer wrote"),
+        "asked": _("%(name)s took it up again") % {"name": actor or _("Somebody")},
+    }[payload["reason"]]
+    if payload["agent"] is None:
+        return f"{came_back}. {_('It waits in line again')}"
+    return f"{came_back}. {_('%(name)s has it') % {'name': _agent(payload, names)}}"
 
 
 def _queue(number: int, names: Names) -> str:
@@ -124,6 +137,11 @@ WORDS: dict[str, tuple[str, Words]] = {
             _("%(by)s gave it to %(name)s") % {"by": a or _("A supervisor"), "name": _agent(p, n)}
         ),
     ),
+    "routing.item.snoozed": (
+        "alarm-clock",
+        lambda p, n, a: _("%(name)s comes back to it later") % {"name": _agent(p, n)},
+    ),
+    "routing.item.woken": ("alarm-clock", _woken),
     "routing.callback.requested": (
         "phone-call",
         lambda p, n, a: (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import conversation, desk, notices, thread, work
+from .views import conversation, desk, later, notices, thread, work
 
 app_name = "console"
 
@@ -34,6 +34,10 @@ urlpatterns = [
     path("c/<int:pk>/tags/", work.tags, name="tags"),
     path("c/<int:pk>/transfer/", work.transfer, name="transfer"),
     path("c/<int:pk>/callback/", work.callback, name="callback"),
+    path("c/<int:pk>/later/", later.later, name="later"),
+    path("c/<int:pk>/wake/", later.wake, name="wake"),
+    path("follow-ups/", later.follow_up_list, name="follow-ups"),
+    path("follow-ups/<int:pk>/cancel/", later.cancel, name="cancel-follow-up"),
     path("c/<int:pk>/close/", work.close, name="close"),
     path("c/<int:pk>/wrap-up/", work.wrap_up, name="wrap-up"),
 ]

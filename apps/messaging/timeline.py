@@ -32,6 +32,8 @@ def _released(payload: Mapping[str, Any], names: Mapping[int, str]) -> str:
     name = names.get(payload["agent"], "?")
     if payload["reason"] == "lost":
         return _("connection of %(name)s lost; it waits again") % {"name": name}
+    if payload["reason"] == "snooze":
+        return _("taken off the list of %(name)s for a while") % {"name": name}
     return _("taken from %(name)s; it waits again") % {"name": name}
 
 

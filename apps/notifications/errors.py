@@ -65,6 +65,11 @@ class ReminderInvalid(Invalid):
     detail = _("This reminder cannot be set up.")
 
 
+class AppointmentInvalid(Invalid):
+    code = "appointment_invalid"
+    detail = _("This appointment cannot be made.")
+
+
 class AppointmentNotFound(NotFound):
     detail = _("There is no such appointment.")
 

@@ -11,10 +11,10 @@ from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from apps.messaging.choices import InboxKind
 from apps.messaging.models import Inbox, Message
 from apps.users.choices import Role
-from apps.users.models import Customer, User
+from apps.users.models import Customer, Team, User
 from apps.users.selectors import customers_visible_to, users_visible_to
 
-from .choices import Reason, Way
+from .choices import PurposeKind, Reason, Way
 from .errors import VersionNotFound
 from .models import (
     Appointment,
@@ -34,6 +34,7 @@ from .services import answers, claiming
 from .services.preferences import CONTACT_KINDS, wants
 
 NOTICES_SHOWN = 30
+FOLLOW_UPS_SHOWN = 100
 
 
 class Choice(NamedTuple):
@@ -50,8 +51,7 @@ class Choice(NamedTuple):
 
 def ways_of(customer: Customer) -> list[Way]:
     """The ways the customer can be reached by; e-mail when nothing is known yet."""
-    kinds = set(customer.contact_points.values_list("kind", flat=True))
-    return [way for way, kind in CONTACT_KINDS.items() if kind in kinds] or [Way.EMAIL]
+    return addresses_of(customer) or [Way.EMAIL]
 
 
 def choices_of(customer: Customer) -> list[Choice]:
@@ -155,6 +155,33 @@ def reminders_visible_to(user: User) -> QuerySet[Reminder]:
     if user.has_role(Role.SUPERVISOR):
         own |= Q(team__in=teams) | Q(customer__in=customers_visible_to(user).values("pk"))
     return Reminder.objects.filter(own)
+
+
+def addresses_of(customer: Customer) -> list[Way]:
+    """The ways there is an address for."""
+    kinds = set(customer.contact_points.values_list("kind", flat=True))
+    return [way for way, kind in CONTACT_KINDS.items() if kind in kinds]
+
+
+def follow_ups_of(user: User) -> QuerySet[Reminder]:
+    """What he asked for in conversations, for himself or for customers, and what he is to be reminded of; the next
+    first."""
+    own = Q(user=user) | Q(created_by=user, conversation__isnull=False)
+    active = reminders_visible_to(user).active().filter(own)  # type: ignore[attr-defined]
+    return active.select_related("conversation__customer", "customer", "template").order_by("next_at", "id")
+
+
+def follow_up_templates() -> QuerySet[Template]:
+    """Texts that agents may send to customers: what belongs to a service, never marketing, and nothing for staff."""
+    offered = Template.objects.filter(is_active=True, version__gt=0)
+    return offered.filter(purpose__is_for_staff=False, purpose__kind=PurposeKind.TRANSACTIONAL).order_by(
+        "name"
+    )
+
+
+def team_for(by: User, customer: Customer | None) -> Team | None:
+    """The team that what he sets up belongs to: one that both are in, if there is one."""
+    return by.teams.filter(customers=customer).first() if customer else by.teams.first()
 
 
 def appointments_visible_to(user: User) -> QuerySet[Appointment]:

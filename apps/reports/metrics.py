@@ -114,7 +114,7 @@ def waiting_now(line: Line) -> int:
     formula=_(
         "Now minus the moment the longest waiting contact entered the line; after a transfer, came back to it."
     ),
-    source="Item.at; the last routing.item.back of its conversation once it was answered",
+    source="Item.at; the last routing.item.back or routing.item.woken of its conversation once it was answered",
 )
 def longest_wait(line: Line, *, now: datetime) -> float | None:
     """None when nobody waits."""

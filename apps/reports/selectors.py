@@ -40,7 +40,7 @@ from apps.messaging.choices import CloseReason
 from apps.messaging.events import ConversationAssigned, ConversationReleased
 from apps.routing import policy, presence_policy
 from apps.routing.choices import Chosen, ItemState, State
-from apps.routing.events import ItemBack, WorkFinished
+from apps.routing.events import ItemBack, SnoozeEnded, WorkFinished
 from apps.routing.models import Agent, AgentSkill, Item, Need, Offer, Queue, Step
 from apps.routing.selectors import agents_visible_to, queues_visible_to
 from apps.routing.services import world
@@ -156,7 +156,9 @@ def _total(tallies: Iterable[Tally]) -> Tally:
 def lines_of(queues: QuerySet[Queue]) -> dict[int, Line]:
     """Who waits now, by queue. One query; a queue in which nobody waits is left out."""
     came_back = (
-        Event.objects.filter(type=ItemBack.type, stream=_stream(OuterRef("conversation_id")))
+        Event.objects.filter(
+            type__in=[ItemBack.type, SnoozeEnded.type], stream=_stream(OuterRef("conversation_id"))
+        )
         .order_by("-id")
         .values("at")[:1]
     )

@@ -30,8 +30,8 @@ class ItemState(models.TextChoices):
     OFFERED = "offered", _("Offered")
     ACTIVE = "active", _("With an agent")
     WRAP_UP = "wrap_up", _("Wrap-up")
-    # A callback reached nobody; it waits again, at its old place, when it is time for the next try.
-    RESTING = "resting", _("Called again later")
+    # A callback reached nobody, or its agent snoozed it; it waits again, at its old place, when its time comes.
+    RESTING = "resting", _("Comes back later")
     DONE = "done", _("Done")
 
 

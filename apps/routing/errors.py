@@ -115,3 +115,13 @@ class NoSuchLevel(Invalid):
 class NoSuchSkill(Invalid):
     code = "no_such_skill"
     detail = _("There is no skill called “%(name)s”.")
+
+
+class SnoozeTimeWrong(Invalid):
+    code = "snooze_time_wrong"
+    detail = _("Choose a time in the future, within the next 90 days.")
+
+
+class NotSnoozed(Conflict):
+    code = "not_snoozed"
+    detail = _("This conversation is not snoozed.")

@@ -35,6 +35,25 @@ class ItemBack(Fact, type="routing.item.back"):
 
 
 @dataclass(frozen=True)
+class ItemSnoozed(Fact, type="routing.item.snoozed"):
+    """Its agent wants to see it again later; until then it rests."""
+
+    conversation: int
+    item: int
+    agent: int
+
+
+@dataclass(frozen=True)
+class SnoozeEnded(Fact, type="routing.item.woken"):
+    """`agent` has it again; None: he could not take it, and it waits in line. `reason`: time, customer or asked."""
+
+    conversation: int
+    item: int
+    agent: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class OfferMade(Fact, type="routing.offer.made"):
     conversation: int
     offer: int

@@ -416,6 +416,10 @@ class Item(models.Model):
     epoch = models.PositiveIntegerField(default=0)
     answered_at = models.DateTimeField(null=True)
     wrap_until = models.DateTimeField(null=True)
+    # While it rests because its agent snoozed it: until when, for whom, and what had been said by then.
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True)
+    snoozed_for = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="snoozed")
+    snoozed_seq = models.PositiveIntegerField(default=0)
 
     objects = ItemQuerySet.as_manager()
 
@@ -435,6 +439,16 @@ class Item(models.Model):
             models.Index(fields=["agent"], condition=Q(state__in=["active", "wrap_up"]), name="item_held"),
             models.Index(fields=["wrap_until"], condition=Q(state="wrap_up"), name="item_wrap_up_end"),
             models.Index(fields=["id"], condition=Q(state="resting"), name="item_resting"),
+            models.Index(
+                fields=["snoozed_for"], condition=Q(snoozed_for__isnull=False), name="item_snoozed_for"
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(snoozed_until=None, snoozed_for=None)
+                | Q(snoozed_until__isnull=False, snoozed_for__isnull=False, state="resting"),
+                name="item_snoozed_rests",
+            )
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ from .events import (
     OfferLapsed,
     PolicyChanged,
     PresenceChanged,
+    SnoozeEnded,
     WorkFinished,
 )
 from .services import callbacks, clock, leaving, queueing, router, work
@@ -52,6 +53,7 @@ def follow_teams(event: Event) -> None:
     ItemEnqueued,
     ItemBack,
     ItemMoved,
+    SnoozeEnded,
     CallbackDue,
     CallbackExpired,
     CallbackCancelled,

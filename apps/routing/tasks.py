@@ -21,6 +21,7 @@ from .services import (
     queueing,
     retention,
     router,
+    snoozes,
     work,
 )
 
@@ -31,6 +32,7 @@ _EVERY_SECOND = (
     work.end_wrap_ups,
     leaving.release_lost,
     callbacks.wake_due,
+    snoozes.wake_due,
     router.run,
 )
 _EVERY_FEW_SECONDS = (

@@ -178,6 +178,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SenderEnum": "apps.messaging.choices.Sender",
         "AgentStateEnum": "apps.routing.choices.State",
+        "DeliveryWayEnum": "apps.notifications.choices.Way",
+        "CallbackWayEnum": "apps.routing.choices.CallbackWay",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -156,6 +156,21 @@ API_ROWS = {
     ),
     "conversation-end-wrap-up": api(POST="-   -   409 409 409 409 -"),
     "conversation-callback": api(POST="-   -   409 409 409 409 -"),
+    "conversation-snooze": api(POST="-   -   204 204 204 204 -", DELETE="-   -   409 409 409 409 -"),
+    "customer-notifications": api(GET=AGENTS),
+    # Agents read; a verb that writes is refused to them before it is known. They see reminders of their team's
+    # conversations and their own, not of all customers.
+    "reminder-list": api(GET=AGENTS, POST="-   -   -   -   201 201 -", other="-   -   -   -   405 405 -"),
+    "reminder-detail": api(GET="-   -   404 404 200 200 -", other="-   -   -   -   405 405 -"),
+    "reminder-reschedule": api(
+        GET="-   -   405 405 405 405 -", POST="-   -   -   -   400 400 -", other="-   -   -   -   405 405 -"
+    ),
+    "reminder-cancel": api(GET=KNOWN, POST=LEADERS, other="-   -   -   -   405 405 -"),
+    "reminder-ledger": api(GET="-   -   404 404 200 200 -", other="-   -   -   -   405 405 -"),
+    "appointment-list": api(GET=AGENTS, POST="-   -   -   -   201 201 -", other="-   -   -   -   405 405 -"),
+    "appointment-detail": api(GET=AGENTS, other="-   -   -   -   405 405 -"),
+    "appointment-reschedule": api(GET=KNOWN, POST=LEADERS, other="-   -   -   -   405 405 -"),
+    "appointment-cancel": api(GET=KNOWN, POST=LEADERS, other="-   -   -   -   405 405 -"),
     "callback-list": api(GET=AGENTS),
     "callback-detail": api(GET=AGENTS),
     "attachment": api(GET=AGENTS),
@@ -225,6 +240,10 @@ CONSOLE_ROWS = {
     "console:tags": desk(GET="-   -   200 200 200 403 -", POST="-   -   302 302 302 403 -"),
     "console:transfer": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
     "console:close": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
+    "console:later": desk(GET="-   -   200 200 200 403 -", POST="-   -   302 302 302 403 -"),
+    "console:wake": desk(POST="-   -   409 409 409 409 -"),
+    "console:follow-ups": desk(ALL, GET=AGENTS),
+    "console:cancel-follow-up": desk(MINE, POST="-   -   302 302 404 404 -"),
     "console:callback": desk(POST="-   -   409 409 409 409 -"),
     "console:wrap-up": desk(POST="-   -   409 409 409 409 -"),
 }

@@ -6,10 +6,12 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from django.utils import timezone
 
 Keys = Mapping[str, Any]
 
@@ -35,6 +37,10 @@ def _file(keys: Keys) -> Payload:
 
 def _text() -> Payload:
     return as_form(way="in_app", language="en", subject="Hello")
+
+
+def _tomorrow() -> str:
+    return (timezone.now() + timedelta(days=1)).date().isoformat()
 
 
 def _new_key() -> str:
@@ -78,6 +84,32 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("console:upload", "POST"): _file,
     ("console:tags", "POST"): lambda keys: as_form(tags=[keys["tag"]]),
     ("console:transfer", "POST"): lambda keys: as_form(queue=keys["queue"]),
+    ("conversation-snooze", "POST"): lambda keys: as_json({"until": f"{_tomorrow()}T09:00:00Z"}),
+    ("reminder-list", "POST"): lambda keys: as_json(
+        {
+            "template": "follow-up",
+            "ways": ["email"],
+            "customer": keys["customer"],
+            "date": _tomorrow(),
+            "time": "09:00",
+        },
+        **{"Idempotency-Key": _new_key()},
+    ),
+    # It follows its appointment.
+    ("reminder-reschedule", "POST"): lambda keys: as_json({"date": _tomorrow(), "time": "09:00"}),
+    ("appointment-list", "POST"): lambda keys: as_json(
+        {
+            "customer": keys["customer"],
+            "team": keys["team"],
+            "title": "Visit",
+            "starts_at": f"{_tomorrow()}T09:00:00Z",
+        },
+        **{"Idempotency-Key": _new_key()},
+    ),
+    ("appointment-reschedule", "POST"): lambda keys: as_json({"starts_at": f"{_tomorrow()}T09:00:00Z"}),
+    ("console:later", "POST"): lambda keys: as_form(
+        when="other", date=_tomorrow(), time="09:00", whom="me", text="Call back"
+    ),
     ("console:callback", "POST"): lambda keys: as_form(outcome="reached"),
     ("console:close", "POST"): lambda keys: as_form(disposition=keys["disposition"]),
 }

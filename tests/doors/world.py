@@ -199,6 +199,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "event": event.pk,
         "notice": notice.pk,
         **_reminded(customer, team, mark),
+        "follow_up": _follow_up(agent.user, conversation).pk,
         "handling": _handling(event).pk,
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
@@ -260,6 +261,19 @@ def _reminded(customer: Customer, team: Any, mark: str) -> dict[str, int]:
         next_at=soon,
     )
     return {"appointment": appointment.pk, "reminder": reminder.pk}
+
+
+def _follow_up(user: User, conversation: Any) -> Reminder:
+    soon = timezone.now() + timedelta(days=2)
+    return Reminder.objects.create(
+        template=make_template(),
+        user=user,
+        ways=["in_app"],
+        conversation=conversation,
+        date=soon.date(),
+        time=soon.time(),
+        next_at=soon,
+    )
 
 
 def _decision(item: Item, agent: Any) -> Decision:

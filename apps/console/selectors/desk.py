@@ -62,6 +62,12 @@ def wrap_ups_of(user: User) -> QuerySet[Item]:
     return wrapping.select_related("conversation__customer", "queue").order_by("wrap_until")
 
 
+def snoozed_by(user: User) -> QuerySet[Item]:
+    """What he does not want to see before its time; the next first."""
+    his = Item.objects.filter(snoozed_for__user=user, conversation__team__in=user.teams.values("id"))
+    return his.select_related("conversation__customer").order_by("snoozed_until", "id")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Line:
     """What waits in the queues somebody may see."""

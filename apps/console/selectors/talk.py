@@ -46,12 +46,16 @@ def get_conversation(user: User, pk: int) -> Conversation | None:
     """None when there is none, or it is not for this user to see."""
     seen = messaging.conversations_visible_to(user).filter(pk=pk)
     return seen.select_related(
-        "customer", "inbox", "team", "agent", "disposition", "item__queue", "item__agent"
+        "customer", "inbox", "team", "agent", "disposition", "item__queue", "item__agent", "item__snoozed_for"
     ).first()
 
 
 def item_of(conversation: Conversation) -> Item | None:
     return getattr(conversation, "item", None)
+
+
+def is_snoozed_for(user: User, item: Item) -> bool:
+    return item.snoozed_for is not None and item.snoozed_for.user_id == user.pk
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def list_context(request: DeskRequest) -> Context:
         "rows": rows,
         "held": len(rows),
         "wrap_ups": desk_selectors.wrap_ups_of(request.user),
+        "snoozed": list(desk_selectors.snoozed_by(request.user)),
         "unread": sum(row.unread for row in rows),
     }
 
@@ -89,6 +90,9 @@ def head_context(request: DeskRequest, conversation: Conversation) -> Context:
         "may_write": is_mine and conversation.status == Status.ACTIVE,
         "may_act": conversation.is_open and (is_mine or supervises),
         "may_tag": is_mine or supervises,
+        "may_follow_up": is_mine or supervises,
+        "snoozed_until": item and item.snoozed_until,
+        "may_wake": item and (supervises or talk_selectors.is_snoozed_for(request.user, item)),
         "wrap_up": item if wraps_up else None,
         "callback": routing.open_callback(conversation.pk),
         "server_now": timezone.now(),

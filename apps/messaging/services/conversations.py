@@ -101,7 +101,8 @@ def release(
         _add_customer_to_team(conversation)
         fact = ConversationReleased(conversation=conversation_id, agent=agent_id, reason=reason)
         events.record(fact, stream=conversation.stream, actor=by)
-        tell(conversation_id, lambda: _RELEASE_TEXTS.get(reason, _RELEASE_TEXTS["transfer"])())
+        if reason not in _SILENT:
+            tell(conversation_id, lambda: _RELEASE_TEXTS.get(reason, _RELEASE_TEXTS["transfer"])())
 
 
 def move_to_team(conversation_id: int, *, team_id: int) -> None:
@@ -243,6 +244,8 @@ def tell(conversation_id: int, text) -> None:
     )
 
 
+# The agent has said himself what comes next.
+_SILENT = {"snooze"}
 _RELEASE_TEXTS = {
     "transfer": lambda: _("You are being passed on to a colleague."),
     "callback": lambda: _("We did not reach you and will try again. You keep your place in line."),

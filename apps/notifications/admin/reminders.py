@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
 from apps.core.admin_rows import do_each
 from apps.users import selectors as people
-from apps.users.models import Customer, Team, User
 from apps.users.permissions import user_of
 
 from .. import selectors
@@ -164,7 +163,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             note=data["note"] or "",
             expires_at=data["expires_at"],
             catch_up=data["catch_up"],
-            team=_team(by, data["customer"]),
+            team=selectors.team_for(by, data["customer"]),
         )
         become(obj, reminders.schedule(plan, by=by, now=timezone.now()))
 
@@ -192,11 +191,6 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     @display(description=_("repeats"))
     def rule(self, reminder: Reminder) -> Any:
         return dict(REPEATS).get(reminder.rrule, reminder.rrule)
-
-
-def _team(by: User, customer: Customer | None) -> Team | None:
-    """The team both belong to, if there is one."""
-    return by.teams.filter(customers=customer).first() if customer else by.teams.first()
 
 
 @register(Appointment)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.events import Actor
 from apps.users.models import Customer, Team
@@ -25,7 +27,7 @@ def make(
     now: datetime,
     external_id: str | None = None,
 ) -> Appointment:
-    """TimeOutOfRange for one in the past or too far ahead."""
+    """Raises TimeOutOfRange for one in the past or too far ahead, AppointmentInvalid (an external id that is taken)."""
     _check(starts_at, now=now)
     row = Appointment(
         customer=customer,
@@ -35,8 +37,15 @@ def make(
         external_id=external_id or None,
         created_at=now,
     )
-    row.full_clean()
-    row.save()
+    try:
+        with transaction.atomic():
+            row.full_clean()
+            row.save()
+    except ValidationError as error:
+        raise errors.AppointmentInvalid(fields=error.message_dict) from None
+    except IntegrityError:
+        # Taken between the look and the writing; nothing else of it can be.
+        raise errors.AppointmentInvalid(fields={"external_id": [str(_("This one is taken."))]}) from None
     return row
 
 

@@ -365,3 +365,7 @@ class CallbackSerializer(StrictSerializer):
 
 class OutcomeInput(StrictSerializer):
     outcome = StrictChoiceField(choices=[("reached", "Reached"), ("not_reached", "Not reached")])
+
+
+class SnoozeInput(StrictSerializer):
+    until = StrictDateTimeField(help_text="Within the next 90 days.")

@@ -25,6 +25,7 @@ urlpatterns = [
     path(
         "conversations/<int:pk>/end-wrap-up/", work.EndWrapUpView.as_view(), name="conversation-end-wrap-up"
     ),
+    path("conversations/<int:pk>/snooze/", work.SnoozeView.as_view(), name="conversation-snooze"),
     path(
         "conversations/<int:pk>/callback/",
         callbacks.CallbackOutcomeView.as_view(),

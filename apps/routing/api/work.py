@@ -17,8 +17,8 @@ from apps.users.choices import Role
 from apps.users.permissions import IsAgent, IsSupervisor, user_of
 
 from .. import selectors
-from ..services import clock, work
-from .serializers import AssignInput, DecisionSerializer, TransferInput
+from ..services import clock, snoozes, work
+from .serializers import AssignInput, DecisionSerializer, SnoozeInput, TransferInput
 
 # Of one conversation; more than anybody reads.
 MOST_DECISIONS = 100
@@ -82,6 +82,28 @@ class AssignView(WorkView):
             work.take_over(conversation.pk, by=user, now=clock.now())
         else:
             work.reassign(conversation.pk, to=to, by=user, now=clock.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SnoozeView(WorkView):
+    @extend_schema(operation_id="conversation_snooze", request=SnoozeInput, responses={204: None})
+    def post(self, request: Request, pk: int) -> Response:
+        """Take it off its agent's list `until` then, or until the customer writes. It keeps its place in line, and goes
+        back to its agent if he is available and has room.
+
+        Agents snooze what they have themselves; supervisors everything of their teams.
+        """
+        user, conversation = user_of(request), self.conversation(pk)
+        holder = None if user.has_role(Role.SUPERVISOR) else user
+        snoozes.snooze(conversation.pk, by=user, now=clock.now(), holder=holder, **self.given(SnoozeInput))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="conversation_wake", request=None, responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """It comes back now. 409 `not_snoozed` when it is not, or (for agents) is another's."""
+        user, conversation = user_of(request), self.conversation(pk)
+        holder = None if user.has_role(Role.SUPERVISOR) else user
+        snoozes.wake(conversation.pk, by=user, now=clock.now(), holder=holder)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

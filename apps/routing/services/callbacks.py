@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from apps.core import events
 from apps.core.events import SYSTEM, Actor, Fact
-from apps.messaging import errors as messaging_errors
 from apps.messaging.choices import CloseReason
 from apps.messaging.models import Conversation
 from apps.messaging.services import conversations
@@ -115,7 +114,7 @@ def reached(conversation_id: int, *, by: User, now: datetime, holder: User | Non
     With `holder`, only while this user has it (NotYourConversation). NoCallback when none is open.
     """
     with transaction.atomic():
-        _held(conversation_id, holder=holder)
+        hands.hold_active(conversation_id, holder=holder)
         callback = _open(conversation_id)
         callback.tries += 1
         _finish(callback, CallbackState.REACHED, now=now)
@@ -127,7 +126,7 @@ def not_reached(conversation_id: int, *, by: User, now: datetime, holder: User |
     """Nobody answered. It waits at its old place until the next try; after the last one it stays with the agent, who
     writes to the customer or closes it. Raises as `reached`."""
     with transaction.atomic():
-        held = _held(conversation_id, holder=holder)
+        held = hands.hold_active(conversation_id, holder=holder)
         callback, queue = _open(conversation_id), held.item.queue
         callback.tries += 1
         is_last = callback.tries >= queue.callback_tries
@@ -136,29 +135,21 @@ def not_reached(conversation_id: int, *, by: User, now: datetime, holder: User |
         else:
             callback.due_at = now + timedelta(minutes=queue.callback_retry_minutes)
             callback.save(update_fields=["tries", "due_at"])
-            work.put_to_rest(held, by=by, now=now)
+            work.put_to_rest(held, reason="callback", by=by, now=now)
         _record(CallbackMissed, callback, by=by, tries=callback.tries, is_last=is_last)
         return callback
-
-
-def _held(conversation_id: int, *, holder: User | None) -> hands.Held:
-    held = hands.hold(conversation_id)
-    is_his = holder is None or (held.holder is not None and held.holder.user_id == holder.pk)
-    if held.item.state != ItemState.ACTIVE or not is_his:
-        raise messaging_errors.NotYourConversation
-    return held
 
 
 def wake_due(*, now: datetime) -> int:
     """The timer: whoever rests until now, or has nothing to rest for any more, waits in line again."""
     later = Callback.objects.open().filter(conversation=OuterRef("conversation"), due_at__gt=now)
-    due = Item.objects.filter(~Exists(later), state=ItemState.RESTING).order_by("id")
+    due = Item.objects.filter(~Exists(later), state=ItemState.RESTING, snoozed_until=None).order_by("id")
     return sum(_wake(item_id, now=now) for item_id in list(due.values_list("id", flat=True)[:BATCH]))
 
 
 def _wake(item_id: int, *, now: datetime) -> bool:
     with transaction.atomic():
-        item = _item_if_free(id=item_id, state=ItemState.RESTING)
+        item = _item_if_free(id=item_id, state=ItemState.RESTING, snoozed_until=None)
         if item is None:
             return False
         work.wake(item)

@@ -13,6 +13,8 @@ from datetime import datetime
 from django.db import transaction
 
 from apps.core.events import Actor
+from apps.messaging import errors as messaging_errors
+from apps.users.models import User
 
 from .. import errors
 from ..choices import HELD, ItemState
@@ -73,6 +75,15 @@ def _hold(conversation_id: int, also: Collection[int]) -> Held:
 def _involved(item: Item) -> set[int]:
     rung = set(Offer.objects.live().filter(item_id=item.pk).values_list("agent_id", flat=True))
     return rung | ({item.agent_id} if item.agent_id and item.state in HELD else set())
+
+
+def hold_active(conversation_id: int, *, holder: User | None = None) -> Held:
+    """`hold` what an agent works on now. NotYourConversation when it is not so, or not with `holder`, if given."""
+    held = hold(conversation_id)
+    is_his = holder is None or (held.holder is not None and held.holder.user_id == holder.pk)
+    if held.item.state != ItemState.ACTIVE or not is_his:
+        raise messaging_errors.NotYourConversation
+    return held
 
 
 def is_settled(item: Item) -> bool:

@@ -65,7 +65,8 @@ def _finish(held: Held, *, by: Actor, now: datetime) -> None:
     item, agent = held.item, held.holder
     units = item.units
     item.state, item.units, item.wrap_until, item.epoch = ItemState.DONE, 0, None, item.epoch + 1
-    item.save(update_fields=["state", "units", "wrap_until", "epoch"])
+    item.snoozed_until, item.snoozed_for = None, None
+    item.save(update_fields=["state", "units", "wrap_until", "epoch", "snoozed_until", "snoozed_for"])
     if agent:
         agents.give_back(agent, units=units, now=now)
     fact = WorkFinished(conversation=item.conversation_id, item=item.pk, agent=agent.pk if agent else None)
@@ -171,6 +172,13 @@ def _give(held: Held, agent: Agent, *, user: User, by: Actor, now: datetime) -> 
     item = held.item
     if item.state == ItemState.ACTIVE and held.holder is agent:
         return
+    _hand_over(held, agent, user=user, by=by, now=now)
+    fact = WorkReassigned(conversation=item.conversation_id, item=item.pk, agent=agent.pk)
+    events.record(fact, stream=item.conversation.stream, actor=by)
+
+
+def _hand_over(held: Held, agent: Agent, *, user: User, by: Actor, now: datetime) -> None:
+    item = held.item
     _check_may_have(held, agent, user=user, now=now)
     _back_in_line(held, reason="reassign", by=by, now=now)
     if not agents.burden(agent, units=item.queue.units, now=now):
@@ -179,14 +187,12 @@ def _give(held: Held, agent: Agent, *, user: User, by: Actor, now: datetime) -> 
     item.epoch, item.answered_at = item.epoch + 1, item.answered_at or now
     item.save(update_fields=["state", "agent", "last_agent", "units", "epoch", "answered_at"])
     conversations.assign(item.conversation_id, agent=user, by=by, now=now)
-    fact = WorkReassigned(conversation=item.conversation_id, item=item.pk, agent=agent.pk)
-    events.record(fact, stream=item.conversation.stream, actor=by)
     held.restate(now=now, by=by)
 
 
-def put_to_rest(held: Held, *, by: Actor, now: datetime) -> None:
-    """A callback reached nobody: his agent is free, and nobody is rung until the next try. It keeps its place."""
-    _back_in_line(held, reason="callback", by=by, now=now)
+def put_to_rest(held: Held, *, reason: str, by: Actor, now: datetime) -> None:
+    """A callback reached nobody, or it is snoozed: its agent is free, nobody is rung for now. It keeps its place."""
+    _back_in_line(held, reason=reason, by=by, now=now)
     item = held.item
     item.state, item.epoch = ItemState.RESTING, item.epoch + 1
     item.save(update_fields=["state", "epoch"])
@@ -197,7 +203,16 @@ def wake(item: Item) -> None:
     """A resting item (locked by the caller) waits in line again."""
     if item.state == ItemState.RESTING:
         item.state, item.epoch = ItemState.WAITING, item.epoch + 1
-        item.save(update_fields=["state", "epoch"])
+        item.snoozed_until, item.snoozed_for = None, None
+        item.save(update_fields=["state", "epoch", "snoozed_until", "snoozed_for"])
+
+
+def give_back(held: Held, agent: Agent, *, by: Actor, now: datetime) -> None:
+    """Whoever had it and is here, available and has room has it again, without being rung. Raises as `reassign`, and
+    AgentNotAvailable."""
+    if not _is_available(agent):
+        raise errors.AgentNotAvailable
+    _hand_over(held, agent, user=agent.user, by=by, now=now)
 
 
 def take_from(held: Held, *, reason: str, by: Actor, now: datetime) -> None:

@@ -136,6 +136,7 @@ export class View {
     const time = estimate ? fill(texts.expected, { range: this.hours.range(estimate) }) : "";
     if (state === "active") return [texts.joining, "", true];
     if (callback) return [...this.#callbackWords(wait, [place, time].filter(Boolean).join(" ")), false];
+    if (state === "resting") return [texts.comeBack, texts.comeBackText, false];
     if (!wait.is_open) return [texts.closedTitle, [this.hours.closed(wait), texts.leftText].filter(Boolean).join(" "), false];
     if (isDeserted(this.client)) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
     if (this.client.record.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];

@@ -236,7 +236,12 @@ document.addEventListener("change", (event) => {
 
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   // The dialog closes when its form is sent; a refusal becomes a toast.
-  if (event.detail.requestConfig.verb === "post") event.target.closest("#dialog")?.close();
+  if (event.detail.requestConfig.verb === "post" && !event.target.matches("[data-stays]")) event.target.closest("#dialog")?.close();
+});
+
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  // One that would lose what was written in it stays until its form is taken, and shows why it is not.
+  if (event.detail.requestConfig.elt.matches("[data-stays]") && event.detail.target.id !== "dialog-body") $("#dialog").close();
 });
 
 document.addEventListener("toggle", (event) => event.target.matches?.("details.fold") && store.set(event.target.id, event.target.open), true);

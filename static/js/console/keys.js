@@ -35,6 +35,8 @@ const WITH_ALT = {
   KeyP: openPresence,
   KeyT: click("#do-transfer"),
   KeyC: click("#do-close"),
+  KeyF: click("#do-follow-ups"),
+  KeyL: click("#do-later"),
   KeyW: click("#do-done"),
   KeyG: click("#do-tags"),
   KeyN: composer.toggleMode,
