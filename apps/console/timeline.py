@@ -78,11 +78,9 @@ def _missed(payload: Mapping[str, Any], names: Names, actor: str) -> str:
 
 
 def _woken(payload: Mapping[str, Any], names: Names, actor: str) -> str:
-    came_back = {
-        "time": _("Its time has come"),
-        "customer": _("The customer wrote"),
-        "asked": _("%(name)s took it up again") % {"name": actor or _("Somebody")},
-    }[payload["reason"]]
+    reasons = {"time": _("Its time has come"), "customer": _("The customer wrote")}
+    asked = _("%(name)s took it up again") % {"name": actor or _("Somebody")}
+    came_back = reasons.get(payload["reason"], asked)
     if payload["agent"] is None:
         return f"{came_back}. {_('It waits in line again')}"
     return f"{came_back}. {_('%(name)s has it') % {'name': _agent(payload, names)}}"

@@ -61,7 +61,7 @@ def of_customer(customer: Customer, *, start: datetime, end: datetime, now: date
     coming = [_coming(one) for one in islice(foreseen, MOST_LINES + 1)]
     is_cut = len(past) > MOST_LINES or len(coming) > MOST_LINES
     return Ledger(
-        sorted((line for line in coming[:MOST_LINES] if _is_shown(line, start)), key=_moment),
+        sorted((line for line in coming[:MOST_LINES] if _is_shown(line, start)), key=_in_time),
         past[:MOST_LINES],
         is_cut,
     )
@@ -90,7 +90,7 @@ def of_reminder(reminder: Reminder, *, until: datetime, now: datetime) -> Ledger
     past = _past(rows)
     coming = list(islice(coming_of(reminder, until=until, now=now), MOST_LINES + 1))
     is_cut = len(past) > MOST_LINES or len(coming) > MOST_LINES
-    return Ledger(coming[:MOST_LINES], past[:MOST_LINES], is_cut)
+    return Ledger(sorted(coming[:MOST_LINES], key=_in_time), past[:MOST_LINES], is_cut)
 
 
 def coming_of(reminder: Reminder, *, until: datetime | None, now: datetime) -> Iterator[Line]:
@@ -109,8 +109,8 @@ def _coming(one: forecast.Foreseen) -> Line:
     return Line(one.row, one.row.slot_at, one.at, goes if one.at else Fate.WILL_NOT, one.reason)
 
 
-def _moment(line: Line) -> datetime:
-    return line.at or line.meant_for
+def _in_time(line: Line) -> tuple[datetime, str]:
+    return line.meant_for, line.row.way
 
 
 def _past(rows: QuerySet[Delivery]) -> list[Line]:

@@ -16,7 +16,18 @@ from tests.factories import make_customer, make_message, make_user, put_in_line
 pytestmark = pytest.mark.django_db
 
 # Every address of the desk with an argument that fits, and a method it knows.
-POSTS = {"accept", "callback", "decline", "notice", "notes", "read", "upload", "wrap-up"}
+POSTS = {
+    "accept",
+    "callback",
+    "decline",
+    "notice",
+    "notes",
+    "read",
+    "upload",
+    "wrap-up",
+    "wake",
+    "cancel-follow-up",
+}
 OF_A_CONVERSATION = [
     "conversation",
     "head",
@@ -32,8 +43,10 @@ OF_A_CONVERSATION = [
     "close",
     "callback",
     "wrap-up",
+    "later",
+    "wake",
 ]
-ONLY_ITS_AGENT = ["read", "upload", "tags", "transfer", "close", "callback", "wrap-up"]
+ONLY_ITS_AGENT = ["read", "upload", "tags", "transfer", "close", "callback", "wrap-up", "later"]
 
 
 def address(pattern) -> str:

@@ -119,6 +119,13 @@ ACTIONS = [
     # Errors belong to no team; the one there is no incident.
     ("core_errorgroup", "acknowledge", ErrorGroup, "error", {}),
     ("notifications_reminder", "cancel", Reminder, "reminder", {}),
+    (
+        "notifications_reminder",
+        "reschedule",
+        Reminder,
+        "reminder",
+        {"apply": "1", "date": "2030-01-01", "time": "09:00"},
+    ),
     ("notifications_appointment", "cancel", Appointment, "appointment", {}),
     ("users_user", "sign_out", User, "user", {}),
     ("users_user", "switch_off", User, "user", {}),

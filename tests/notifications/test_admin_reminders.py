@@ -104,6 +104,34 @@ def test_cancelling_calls_off_what_waits(client, boss, team) -> None:
     assert reminder.state == ReminderState.CANCELLED
 
 
+def test_a_reminder_is_rescheduled_and_what_cannot_is_said(client, boss, team) -> None:
+    reminder = make_reminder(team)
+    data = {"action": "reschedule", "_selected_action": [reminder.pk]}
+    listed = reverse("admin:notifications_reminder_changelist")
+    asked = client.post(listed, data)
+    assert "is called off" in asked.content.decode()
+    day = (timezone.now() + timedelta(days=9)).date().isoformat()
+    client.post(listed, data | {"apply": "1", "date": day, "time": "10:45", "zone": "Asia/Tokyo"})
+    reminder.refresh_from_db()
+    assert (reminder.date.isoformat(), f"{reminder.time:%H:%M}", reminder.zone) == (
+        day,
+        "10:45",
+        "Asia/Tokyo",
+    )
+    states = (
+        Delivery.objects.filter(cause=f"reminder:{reminder.pk}")
+        .order_by("id")
+        .values_list("state", flat=True)
+    )
+    assert list(states) == [DeliveryState.CANCELLED, DeliveryState.DUE]
+    refused = client.post(
+        listed, data | {"apply": "1", "date": "2001-01-01", "time": "10:45"}, follow=True
+    ).content.decode()
+    assert "must lie in the future" in refused
+    wrong = client.post(listed, data | {"apply": "1", "date": "Feb 30", "time": "25:00"}).content.decode()
+    assert "Enter a valid date" in wrong
+
+
 def test_an_appointment_is_made_and_moved(client, boss, team) -> None:
     customer, starts = make_customer([team]), timezone.localtime() + timedelta(days=4)
     when = {"starts_at_0": starts.date().isoformat(), "starts_at_1": "10:00"}

@@ -7,12 +7,24 @@ from typing import Any
 from django import forms
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import InfinitePaginator, ModelAdmin, action, display, register
+from apps.core.admin_base import (
+    InfinitePaginator,
+    ModelAdmin,
+    SelectWidget,
+    TextWidget,
+    action,
+    display,
+    register,
+)
 from apps.core.admin_rows import do_each
 from apps.users import selectors as people
+from apps.users.forms import zone_choices
 from apps.users.permissions import user_of
 
 from .. import selectors
@@ -71,6 +83,22 @@ class ReminderForm(forms.ModelForm):
         """The service looks at the whole; constraints of the row would only say less clearly what it says."""
 
 
+class TimeForm(forms.Form):
+    date = forms.DateField(label=_("Date"), widget=TextWidget(attrs={"type": "date"}))
+    time = forms.TimeField(label=_("Time"), widget=TextWidget(attrs={"type": "time"}))
+    zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=lambda: [("", _("as it was")), *zone_choices()],
+        widget=SelectWidget,
+    )
+    is_second_time = forms.BooleanField(
+        label=_("the second time"),
+        required=False,
+        help_text=_("Only on the night the clocks go back, when the time exists twice."),
+    )
+
+
 @register(Reminder)
 class ReminderAdmin(TellsWhy, ModelAdmin):
     form = ReminderForm
@@ -83,7 +111,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     list_select_related = ["customer", "user", "template"]
     search_fields = ["customer__name", "user__name"]
     ordering = ["-id"]
-    actions = ["cancel"]
+    actions = ["reschedule", "cancel"]
     autocomplete_fields = ["customer"]
     readonly_fields = ["person", "template_name", "ways_named", "state", "next_time"]
     change_form_outer_after_template = "admin/notifications/reminder/ledger.html"
@@ -167,6 +195,26 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         )
         become(obj, reminders.schedule(plan, by=by, now=timezone.now()))
 
+    @action(description=_("Reschedule …"), permissions=["cancel"])
+    def reschedule(self, request: HttpRequest, queryset: QuerySet[Reminder]) -> HttpResponse | None:
+        """Asks for the time first."""
+        form = TimeForm(request.POST if "apply" in request.POST else None)
+        if not form.is_valid():
+            context = self.admin_site.each_context(request) | {
+                "title": gettext("Reschedule"),
+                "opts": self.opts,
+                "form": form,
+                "chosen": [
+                    {"pk": row.pk, "person": self.person(row), "template": row.template} for row in queryset
+                ],
+            }
+            return TemplateResponse(request, "admin/notifications/reschedule.html", context)
+        given = dict(form.cleaned_data)
+        given["fold"] = 1 if given.pop("is_second_time") else None
+        by, now = user_of(request), timezone.now()
+        do_each(request, queryset, lambda row: reminders.reschedule(row.pk, by=by, now=now, **given))
+        return None
+
     @action(description=_("Cancel the selected reminders"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Reminder]) -> None:
         by, now = user_of(request), timezone.now()
@@ -185,8 +233,11 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         return ", ".join(str(Way(way).label) for way in reminder.ways)
 
     @display(description=_("next"), ordering="next_at")
-    def next_time(self, reminder: Reminder) -> Any:
-        return reminder.next_at
+    def next_time(self, reminder: Reminder) -> str:
+        """By the recipient's clock, which is the one that counts."""
+        if reminder.next_at is None:
+            return "–"
+        return date_format(reminder.next_at.astimezone(reminders.zone_of(reminder)), "D j M Y, H:i T")
 
     @display(description=_("repeats"))
     def rule(self, reminder: Reminder) -> Any:

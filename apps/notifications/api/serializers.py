@@ -63,8 +63,8 @@ class TemplateField(StrictSlugField):
 
     default_error_messages = {"unknown": _("There is no such template, or it is switched off.")}
 
-    def to_internal_value(self, data: Any) -> Any:
-        slug = super().to_internal_value(data)
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        slug = super().run_validation(data)
         found = Template.objects.filter(slug=slug, is_active=True, version__gt=0).select_related("purpose")
         if (template := found.first()) is None:
             self.fail("unknown")

@@ -47,7 +47,8 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
     change_form_outer_before_template = "admin/users/customer/before.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
-        return selectors.with_contacts(selectors.customers_visible_to(user_of(request)))
+        # The search of other pages' fields goes through it page by page, without the list's own order.
+        return selectors.with_contacts(selectors.customers_visible_to(user_of(request))).order_by("-id")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
