@@ -73,9 +73,10 @@ class LiveServer:
 @pytest.fixture(scope="session")
 def live_server_process(django_db_setup) -> Iterator[LiveServer]:
     """daphne in a thread, so that it shares the live layer, the cache and the test database with the tests."""
-    from twisted.internet import reactor
+    # daphne chooses the reactor: it comes first.
+    from eml.server import build  # isort: split
 
-    from eml.server import build
+    from twisted.internet import reactor
 
     ready = threading.Event()
     server = build("tcp:port=0:interface=127.0.0.1", ready=ready.set, handles_signals=False)

@@ -20,7 +20,6 @@ SECRET_KEY = env.kept_secret("EML_SECRET_KEY", VAR / "secret_key", may_create=EM
 SECRET_KEY_FALLBACKS = env.words("EML_SECRET_KEY_FALLBACKS")
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, F, Min, OuterRef, Q
 
+from apps.core.among import among
+
 from ..breaker import Breaker
 from ..choices import DeliveryState, UnknownOutcome
 from ..gateways import KINDS
@@ -142,7 +144,7 @@ def _paces(queue: SendingQueue, gateway: Gateway) -> list[tuple[SendingQueue | G
 
 def _lease(rows: list[Delivery], gateway: Gateway, *, now: datetime) -> Batch:
     until = now + LEASE
-    Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+    Delivery.objects.filter(among("pk", [row.pk for row in rows])).update(
         state=DeliveryState.SENDING,
         claim=F("claim") + 1,
         tries=F("tries") + 1,
@@ -161,7 +163,7 @@ def extend(batch: Batch, rows: Sequence[Delivery], *, now: datetime) -> None:
     batch.leased_until = now + LEASE
     for claim_number in {row.claim for row in rows}:
         ids = [row.pk for row in rows if row.claim == claim_number]
-        mine = Delivery.objects.filter(pk__in=ids, claim=claim_number, state=DeliveryState.SENDING)
+        mine = Delivery.objects.filter(among("pk", ids), claim=claim_number, state=DeliveryState.SENDING)
         mine.update(leased_until=batch.leased_until)
 
 

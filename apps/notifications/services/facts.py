@@ -17,6 +17,7 @@ import holidays
 from django.conf import settings
 from django.db.models import Q
 
+from apps.core.among import among
 from apps.users.models import ContactPoint, Customer, User
 
 from .. import planning
@@ -109,14 +110,15 @@ def _customers(rows: Sequence[Delivery]) -> dict[int, Customer]:
     found: dict[int, Customer] = {}
     wanted = _some(row.customer_id for row in rows)
     while wanted:
-        more = Customer.objects.in_bulk(wanted)
+        more = {row.pk: row for row in Customer.objects.filter(among("pk", wanted))}
         found |= more
         wanted = _some(row.merged_into_id for row in more.values()) - found.keys()
     return found
 
 
 def _users(rows: Sequence[Delivery]) -> dict[int, User]:
-    return User.objects.in_bulk(_some(row.user_id for row in rows))
+    found = User.objects.filter(among("pk", wanted)) if (wanted := _some(row.user_id for row in rows)) else ()
+    return {row.pk: row for row in found}
 
 
 def set_people(rows: Sequence[Delivery], world: World) -> None:
@@ -143,7 +145,7 @@ def _addresses(rows: Sequence[Delivery], world: World) -> dict[tuple[int, str], 
             wanted[row.way].add(person)
     found: dict[tuple[int, str], str] = {}
     for way, people in wanted.items():
-        points = ContactPoint.objects.filter(customer__in=people, kind=CONTACT_KINDS[Way(way)])
+        points = ContactPoint.objects.filter(among("customer", people), kind=CONTACT_KINDS[Way(way)])
         for person, value in points.order_by("-is_verified", "id").values_list("customer_id", "value"):
             found.setdefault((person, way), value)
     return found
@@ -163,7 +165,7 @@ def _address(row: Delivery, world: World) -> str:
 
 def _wishes(rows: Sequence[Delivery], world: World) -> dict[tuple[int, int, str], bool]:
     people = _some(_person(row, world) for row in rows if row.purpose_id)
-    said = Preference.objects.filter(customer__in=people, purpose__in=world.purposes)
+    said = Preference.objects.filter(among("customer", people), purpose__in=world.purposes)
     return {
         (customer, purpose, way): wanted
         for customer, purpose, way, wanted in said.values_list(
@@ -179,7 +181,7 @@ def _suppressed(rows: Sequence[Delivery], world: World) -> dict[tuple[str, str],
             by_way[row.way].add(tidy(row.way, address))
     found: dict[tuple[str, str], Reason] = {}
     for way, addresses in by_way.items():
-        listed = Suppression.objects.filter(way=way, address__in=addresses)
+        listed = Suppression.objects.filter(among("address", addresses), way=way)
         found |= {
             (way, address): Reason(reason) for address, reason in listed.values_list("address", "reason")
         }
@@ -239,7 +241,7 @@ def _skipping(rows: Sequence[Delivery]) -> set[str]:
     numbers = [int(pk) for pk in ids if pk.isdigit()]
     if not numbers:
         return set()
-    skipping = Reminder.objects.filter(pk__in=numbers, catch_up=CatchUp.SKIP)
+    skipping = Reminder.objects.filter(among("pk", numbers), catch_up=CatchUp.SKIP)
     return {f"reminder:{pk}" for pk in skipping.values_list("pk", flat=True)}
 
 

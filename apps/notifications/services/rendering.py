@@ -23,6 +23,7 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 
 from apps.core import replacer
+from apps.core.among import among
 from apps.messaging.models import Conversation
 
 from .. import links, placeholders, sms, transcripts
@@ -147,7 +148,8 @@ def _needs(texts: Mapping[str, Any]) -> set[str]:
 
 def _load_subjects(rows: Sequence[Delivery], world: World, wanted: set[str]) -> None:
     # A reminder says which appointment and conversation it is about.
-    world.reminders = Reminder.objects.in_bulk(_some(reminder_id(row) for row in rows))
+    named = Reminder.objects.filter(among("pk", _some(reminder_id(row) for row in rows)))
+    world.reminders = {row.pk: row for row in named.only("note", "appointment", "conversation")}
     if "appointment" in wanted:
         world.appointments = Appointment.objects.in_bulk(_some(_appointment_id(row, world) for row in rows))
     if "conversation" in wanted:

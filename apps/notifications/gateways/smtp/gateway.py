@@ -128,7 +128,7 @@ class SMTPGateway:
         sender, to = outgoing.sender or self._sender, message.envelope(outgoing.to)
         content = message.build(outgoing, sender=sender, to=to, date=date, domain=self._domain)
         own_id = message.message_id(outgoing, domain=self._domain).strip("<>")
-        return _Mail(outgoing, message.envelope(parseaddr(sender)[1]), to, content, own_id)
+        return _Mail(outgoing, message.return_path(sender), to, content, own_id)
 
     def receive(self, request: Request) -> list[Notice | Arrival]:
         """Nobody calls us."""

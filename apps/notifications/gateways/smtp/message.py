@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Mapping
 from email.header import Header
@@ -78,9 +79,15 @@ def build(outgoing: Outgoing, *, sender: str, to: str, date: str, domain: str) -
     return _stuffed("\r\n".join(lines)).encode("ascii")
 
 
+@functools.lru_cache(maxsize=256)
+def return_path(sender: str) -> str:
+    """The address of a sender who may have a name. Kept: taking that apart takes longer than a whole mail."""
+    return envelope(parseaddr(sender)[1])
+
+
+@functools.lru_cache(maxsize=256)
 def _sender(sender: str) -> str:
-    name, address = parseaddr(sender)
-    plain = envelope(address)
+    name, plain = parseaddr(sender)[0], return_path(sender)
     if not name:
         return plain
     return f"{Header(name, 'utf-8').encode() if not name.isascii() else _quoted(name)} <{plain}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import tempfile
 import threading
@@ -37,6 +38,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         notifier = Notifier(options["way"], threads=options["threads"])
+        # What is loaded stays: it need not be looked through for garbage again and again.
+        gc.collect()
+        gc.freeze()
         notifier.start()
         while not stopping.wait(LOOK_SECONDS):
             if notifier.silent_seconds() < SILENT_TOO_LONG_SECONDS:
