@@ -29,6 +29,8 @@ from .addresses import IPAddress
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 MOST_READ = 64 * 1024
+# What Unanswered says when the other side was silent for too long.
+OUT_OF_TIME = "ReadTimeout"
 
 Resolve = Callable[[str, int], list[IPAddress]]
 

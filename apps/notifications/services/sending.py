@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 # Batches are as large as what goes out in about this time: a crash leaves little in doubt, and what is urgent does not
 # wait long behind what is not.
-BATCH_SECONDS = 0.5
+BATCH_SECONDS = 1.0
 FEWEST, MOST = 10, 500
 # Outcomes are written at the latest after so many, or so long.
 RECORDED_AT_ONCE = 500
@@ -163,7 +163,8 @@ def _planned(
 
 def _send(sender: Sender, batch: Batch, outgoing: list[Outgoing], *, clock: Clock) -> None:
     """Everything in `outgoing` is recorded at the end, whatever the gateway does."""
-    open_rows = {row.pk: row for row in batch.rows if row.pk in {one.delivery for one in outgoing}}
+    rows = {row.pk: row for row in batch.rows}
+    open_rows = {one.delivery: rows[one.delivery] for one in outgoing}
     kinds: Counter[ErrorKind | None] = Counter()
     waits: list[int] = []
     waiting: list[Ended] = []
@@ -208,10 +209,9 @@ def _outcomes(sender: Sender, row: Gateway, outgoing: list[Outgoing]) -> Iterato
 
 
 def _note_health(gateway: Gateway, kinds: Counter[Any], waits: list[int], *, now: datetime) -> None:
-    """The breaker opens when a whole batch did not reach the provider, and closes when anything did."""
+    """The breaker opens when the provider answered nothing of a whole batch, and closes when it answered anything."""
     state = claiming.breaker_of(gateway)
-    reached = sum(kinds.values()) - kinds[ErrorKind.UNREACHABLE]
-    if reached:
+    if sum(kinds.values()) > kinds[ErrorKind.UNREACHABLE] + kinds[ErrorKind.UNKNOWN]:
         new = state.reached()
     elif kinds:
         new = state.failed(now=now)

@@ -70,7 +70,7 @@ def test_messaging_service_sends_in_its_own_name(serve) -> None:
     [
         (400, 21211, ErrorKind.BAD_ADDRESS), (400, 21610, ErrorKind.BAD_ADDRESS),
         (400, 21602, ErrorKind.PERMANENT), (401, 20003, ErrorKind.TEMPORARY),
-        (429, 20429, ErrorKind.RATE_LIMITED), (503, 20503, ErrorKind.TEMPORARY),
+        (429, 20429, ErrorKind.RATE_LIMITED), (503, 20503, ErrorKind.UNREACHABLE),
     ],
 )  # fmt: skip
 def test_error_of_the_provider_says_what_follows(serve, status: int, code: int, kind: ErrorKind) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from ...choices import ErrorKind, Way
-from .. import net
+from .. import net, turns
 from ..contract import Arrival, Notice, Outcome, Outgoing, Request, register
 from ..errors import SignatureWrong
 from ..fields import Field
@@ -123,8 +123,7 @@ class HTTP:
         self._caller = caller or net.Caller()
 
     def send(self, batch: Sequence[Outgoing]) -> Iterator[Outcome]:
-        for outgoing in batch:
-            yield self._send(outgoing)
+        yield from turns.one_by_one(batch, self._send)
 
     def _send(self, outgoing: Outgoing) -> Outcome:
         content = json.dumps(self._filled(self._options["body"], self._values(outgoing))).encode()
@@ -190,6 +189,8 @@ def kind_of(status: int) -> ErrorKind:
     if status == 429:
         return ErrorKind.RATE_LIMITED
     # A wrong key or a missing page is mended by an administrator, not by giving up on every message meanwhile.
+    if status in (502, 503, 504):
+        return ErrorKind.UNREACHABLE
     if status in (401, 403, 404, 405, 408, 409) or status >= 500 or status < 400:
         return ErrorKind.TEMPORARY
     return ErrorKind.PERMANENT

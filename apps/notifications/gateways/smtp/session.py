@@ -112,7 +112,8 @@ def _connect(server: Server) -> tuple[socket.socket, bool]:
             smtp.ehlo()
         if server.username:
             smtp.login(server.username, server.password)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
+        # (The last: a user name or password that is not ASCII, which the standard library does not send.)
         if smtp is not None:
             smtp.close()
         raise Gone(_why(error)) from error

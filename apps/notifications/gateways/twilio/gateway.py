@@ -12,7 +12,7 @@ from apps.core.errors import EMLError
 from apps.users import contacts
 
 from ...choices import ErrorKind, Way
-from .. import net
+from .. import net, turns
 from ..contract import Arrival, Notice, Outcome, Outgoing, Request, register
 from ..errors import CallMalformed, SignatureWrong
 from ..fields import Field
@@ -74,8 +74,7 @@ class Twilio:
         self._caller = caller or net.Caller()
 
     def send(self, batch: Sequence[Outgoing]) -> Iterator[Outcome]:
-        for outgoing in batch:
-            yield self._refusal(outgoing) or self._send(outgoing)
+        yield from turns.one_by_one(batch, lambda one: self._refusal(one) or self._send(one))
 
     def _refusal(self, outgoing: Outgoing) -> Outcome | None:
         """What is never tried: it would cost money, or harm."""
