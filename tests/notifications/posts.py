@@ -25,6 +25,8 @@ class Post:
     connections: int = 0
     # Called when a whole mail has arrived, before it is answered.
     on_mail: Callable[[Any], str | None] = lambda _server: None
+    # Called for each recipient, before he is answered.
+    on_recipient: Callable[[Any, str], None] = lambda _server, _address: None
 
     async def handle_EHLO(
         self, server: SMTP, session: Any, envelope: Any, hostname: str, responses: list[str]
@@ -38,6 +40,7 @@ class Post:
     async def handle_RCPT(
         self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
+        self.on_recipient(server, address)
         if answer := self.answers.get(address):
             return answer
         envelope.rcpt_tos.append(address)
