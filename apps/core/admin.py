@@ -168,7 +168,7 @@ class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
 
     @display(description=_("last error"))
     def error_text(self, handling: Handling) -> SafeString:
-        return format_html('<pre class="whitespace-pre-wrap">{}</pre>', handling.last_error)
+        return format_html('<pre class="overflow-x-auto text-xs">{}</pre>', handling.last_error)
 
 
 class IncidentFilter(DropdownFilter):

@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -215,7 +215,8 @@ class GatewayAdmin(HistoryAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Gateway | None = None) -> Any:
         if obj is None:
-            return [(None, {"fields": ["name", "kind"]})]
+            text = _("What this kind needs is asked for on the next page; until then it is switched off.")
+            return [(None, {"fields": ["name", "kind"], "description": text})]
         own = [_START + one.name for one in fields_of(obj.kind)]
         shown: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [*_BASE, "health_name", "trial"]})]
         if own:
@@ -238,6 +239,9 @@ class GatewayAdmin(HistoryAdmin):
         for outbox in idle:
             text = _("%(outbox)s is switched off now: %(name)s sends instead.")
             self.message_user(request, text % {"outbox": outbox.name, "name": obj.name}, messages.WARNING)
+
+    def response_add(self, request: HttpRequest, obj: Gateway, post_url_continue: Any = None) -> HttpResponse:
+        return redirect("admin:notifications_gateway_change", obj.pk)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.try_it)

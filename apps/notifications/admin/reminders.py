@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import (
+    CheckboxesWidget,
     InfinitePaginator,
     ModelAdmin,
     SelectWidget,
@@ -46,8 +47,8 @@ _WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
 
 
 class ReminderForm(forms.ModelForm):
-    ways = forms.MultipleChoiceField(label=_("Ways"), choices=_WAYS, widget=forms.CheckboxSelectMultiple)
-    repeats = forms.ChoiceField(label=_("Repeats"), choices=REPEATS, required=False)
+    ways = forms.MultipleChoiceField(label=_("Ways"), choices=_WAYS, widget=CheckboxesWidget)
+    repeats = forms.ChoiceField(label=_("Repeats"), choices=REPEATS, required=False, widget=SelectWidget)
     is_second_time = forms.BooleanField(
         label=_("the second time"),
         required=False,
@@ -71,6 +72,7 @@ class ReminderForm(forms.ModelForm):
             "expires_at",
             "catch_up",
         )
+        labels = {"rrule": _("… or by a rule")}
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
@@ -121,7 +123,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         (
             _("When"),
             {
-                "fields": [("date", "time", "zone"), ("repeats", "rrule"), "is_second_time"],
+                "fields": [("date", "time"), "zone", ("repeats", "rrule"), "is_second_time"],
                 "description": _("By the recipient's own clock, unless you name a time zone."),
             },
         ),
