@@ -180,6 +180,7 @@ SPECTACULAR_SETTINGS = {
         "AgentStateEnum": "apps.routing.choices.State",
         "DeliveryWayEnum": "apps.notifications.choices.Way",
         "CallbackWayEnum": "apps.routing.choices.CallbackWay",
+        "AddressedWayEnum": "apps.notifications.api.consents.WAYS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
