@@ -105,6 +105,10 @@ WORDS: dict[str, tuple[str, Words]] = {
         lambda p, n, a: _("The customer rated it %(rating)s of 5") % {"rating": p["rating"]},
     ),
     "messaging.conversation.tagged": ("tag", lambda p, n, a: _("%(name)s changed the tags") % {"name": a}),
+    "messaging.arrival.accepted": (
+        "inbox",
+        lambda p, n, a: _("%(name)s took in what was held back") % {"name": a or _("Somebody")},
+    ),
     "messaging.note.added": ("sticky-note", lambda p, n, a: _("%(name)s left a note") % {"name": a}),
     "routing.item.enqueued": (
         "hourglass",
