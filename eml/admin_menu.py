@@ -74,6 +74,8 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
             Entry(_("Reminders"), "notifications_active", "notifications.reminder"),
             Entry(_("Appointments"), "event", "notifications.appointment"),
             Entry(_("Automations"), "bolt", "notifications.automation"),
+            Entry(_("Campaigns"), "campaign", "notifications.campaign"),
+            Entry(_("Segments"), "group_work", "notifications.segment"),
             Entry(_("Templates"), "article", "notifications.template"),
             Entry(_("Purposes and rules"), "rule", "notifications.purpose"),
             Entry(_("Customers' wishes"), "fact_check", "notifications.preference"),

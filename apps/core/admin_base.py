@@ -24,15 +24,19 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter as UnfoldRangeDateT
 from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminFileFieldWidget as FileWidget
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordWidget
 from unfold.widgets import UnfoldAdminSelect2Widget as SearchSelectWidget
 from unfold.widgets import UnfoldAdminSelectWidget as SelectWidget
+from unfold.widgets import UnfoldAdminSingleDateWidget as DateWidget
 from unfold.widgets import UnfoldAdminTextareaWidget as TextareaWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextWidget
 
 __all__ = [
     "CheckboxesWidget",
+    "DateWidget",
     "DropdownFilter",
+    "FileWidget",
     "HistoryAdmin",
     "InfinitePaginator",
     "ModelAdmin",

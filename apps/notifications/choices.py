@@ -65,6 +65,7 @@ class Reason(models.TextChoices):
 
     QUIET_HOURS = "quiet_hours", _("held by quiet hours")
     CLOSED_DAY = "closed_day", _("held until an allowed day")
+    OUT_OF_HOURS = "out_of_hours", _("held until the hours of the campaign")
     OPTED_OUT = "opted_out", _("the customer does not want it")
     NO_CONSENT = "no_consent", _("the customer never agreed to it")
     BOUNCED = "bounced", _("the address does not work any more")
@@ -111,7 +112,7 @@ class ReminderState(models.TextChoices):
 
 
 class CampaignState(models.TextChoices):
-    """draft → scheduled → running ⇄ paused → done | stopped."""
+    """draft → scheduled → running ⇄ paused; running → done; scheduled, running, paused → stopped."""
 
     DRAFT = "draft", _("Draft")
     SCHEDULED = "scheduled", _("Scheduled")

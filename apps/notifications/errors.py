@@ -82,3 +82,51 @@ class AppointmentCancelled(Conflict):
 class TestNotPossible(Invalid):
     code = "test_not_possible"
     detail = _("A test goes to yourself by e-mail or in the console; you have no number for SMS.")
+
+
+class SegmentInvalid(Invalid):
+    """`fields` says which part of the filter: "languages"."""
+
+    code = "segment_invalid"
+    detail = _("This filter cannot be used.")
+
+
+class CampaignNotFound(NotFound):
+    detail = _("There is no such campaign.")
+
+
+class CampaignInvalid(Invalid):
+    code = "campaign_invalid"
+    detail = _("This campaign cannot be saved as it is.")
+
+
+class CampaignNotReady(Conflict):
+    code = "campaign_not_ready"
+    detail = _("This campaign cannot be started yet.")
+
+
+class CampaignHasBegun(Conflict):
+    code = "campaign_has_begun"
+    detail = _("This campaign has been started; what it says and who gets it is fixed.")
+
+
+class CampaignNotRunning(Conflict):
+    code = "campaign_not_running"
+    detail = _("This campaign is not running.")
+
+
+class CampaignNotPaused(Conflict):
+    code = "campaign_not_paused"
+    detail = _("This campaign is not paused.")
+
+
+class CampaignOver(Conflict):
+    code = "campaign_over"
+    detail = _("This campaign is over.")
+
+
+class ListInvalid(Invalid):
+    """`fields` says where: "line 7"."""
+
+    code = "list_invalid"
+    detail = _("Nothing of this list was taken over.")

@@ -18,6 +18,44 @@ class ReminderCancelled(Fact, type="notifications.reminder.cancelled"):
 
 
 @dataclass(frozen=True)
+class CampaignListChanged(Fact, type="notifications.campaign.list_changed"):
+    """A list was uploaded or removed; `count` are the recipients that are new (or gone: below zero)."""
+
+    campaign: int
+    count: int
+
+
+@dataclass(frozen=True)
+class CampaignStarted(Fact, type="notifications.campaign.started"):
+    campaign: int
+
+
+@dataclass(frozen=True)
+class CampaignPaused(Fact, type="notifications.campaign.paused"):
+    campaign: int
+
+
+@dataclass(frozen=True)
+class CampaignResumed(Fact, type="notifications.campaign.resumed"):
+    campaign: int
+
+
+@dataclass(frozen=True)
+class CampaignStopped(Fact, type="notifications.campaign.stopped"):
+    """`cancelled` waited in the sending queue and never goes out."""
+
+    campaign: int
+    cancelled: int
+
+
+@dataclass(frozen=True)
+class CampaignFinished(Fact, type="notifications.campaign.finished"):
+    """Whatever could go out has."""
+
+    campaign: int
+
+
+@dataclass(frozen=True)
 class DeliveryDead(Fact, type="notifications.delivery.dead"):
     """It failed for good; `error` is an ErrorKind."""
 

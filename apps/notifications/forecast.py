@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from apps.users.models import Customer, User
 
-from . import planning
+from . import campaign_previews, planning
 from .choices import DeliveryState, Reason
 from .models import Delivery, Reminder, TemplateVersion
 from .services import deliveries, facts, reminders, templates
@@ -89,7 +89,9 @@ def of_people(
 
     Without `until` as far as their reminders go: take from it only as much as you need.
     """
-    waiting, active = _waiting_for(people, until=until), _reminders_of(people)
+    customers = [one for one in people if isinstance(one, Customer)]
+    waiting = [*_waiting_for(people, until=until), *campaign_previews.coming(customers, now=now)]
+    active = _reminders_of(people)
     run = _Run(now, until, _versions_of(active))
     ahead = {row: reminders.coming(row, after=row.next_at) for row in active if row.next_at}
     world = facts.load([*waiting, *(made for row in ahead for made in _next_rows(row, run))])

@@ -26,6 +26,9 @@ class Slot:
     most_late: timedelta | None = None
     # Whether there is anything to say by this way.
     has_text: bool = True
+    # Only between these local times, whatever the rule allows besides (None: from midnight, until midnight).
+    open_from: time | None = None
+    open_until: time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def plan(slot: Slot, recipient: Recipient, rule: Rule, *, now: datetime) -> Verd
     if reason := _never(slot, recipient, rule, now=now):
         return Suppressed(reason)
     earliest = max(slot.at, now)
-    allowed, why = _allowed_from(earliest, rule, zone=recipient.zone)
+    allowed, why = _allowed_from(earliest, slot, rule, zone=recipient.zone)
     if allowed is None:
         return Suppressed(why or Reason.CLOSED_DAY)
     if slot.expires_at is not None and allowed >= slot.expires_at:
@@ -120,30 +123,50 @@ def _reached(count: int, most: int | None) -> bool:
     return most is not None and count >= most
 
 
-def _allowed_from(earliest: datetime, rule: Rule, *, zone: ZoneInfo) -> tuple[datetime | None, Reason | None]:
-    """The first moment from `earliest` on that the rule allows, and what moved it; None when there is none."""
+def _allowed_from(
+    earliest: datetime, slot: Slot, rule: Rule, *, zone: ZoneInfo
+) -> tuple[datetime | None, Reason | None]:
+    """The first moment from `earliest` on that slot and rule allow, and what moved it; None when there is none."""
     moment, why = earliest, None
     last = earliest + timedelta(days=MOST_DAYS_HELD)
+    closed = _closed_hours(slot, rule)
     while moment <= last:
         local = moment.astimezone(zone)
         if not _is_open_day(local.date(), rule):
             moment, why = _start_of(local.date() + timedelta(days=1), zone=zone), why or Reason.CLOSED_DAY
-        elif ends := _quiet_ends(local, rule):
-            moment, why = ends, why or Reason.QUIET_HOURS
+        elif found := _closed_until(local, closed):
+            moment, why = found[0], why or found[1]
         else:
             return moment, why
     return None, why
+
+
+Hours = tuple[time, time, Reason]
+
+
+def _closed_hours(slot: Slot, rule: Rule) -> list[Hours]:
+    """From when until when of each day nothing goes out, over midnight when the end is earlier."""
+    hours: list[Hours] = []
+    if rule.quiet_from is not None and rule.quiet_until is not None:
+        hours.append((rule.quiet_from, rule.quiet_until, Reason.QUIET_HOURS))
+    if slot.open_from is not None or slot.open_until is not None:
+        hours.append((slot.open_until or time(), slot.open_from or time(), Reason.OUT_OF_HOURS))
+    return hours
 
 
 def _is_open_day(day: date, rule: Rule) -> bool:
     return day.weekday() in rule.weekdays and not rule.is_holiday(day)
 
 
-def _quiet_ends(local: datetime, rule: Rule) -> datetime | None:
-    """The end (UTC) of the quiet hours `local` lies in; None outside of them."""
-    start, end = rule.quiet_from, rule.quiet_until
-    if start is None or end is None or start == end:
-        return None
+def _closed_until(local: datetime, closed: list[Hours]) -> tuple[datetime, Reason] | None:
+    """The end (UTC) of the closed hours `local` lies in, and their name; None outside of all of them."""
+    for start, end, reason in closed:
+        if ends := _hours_end(local, start, end):
+            return ends, reason
+    return None
+
+
+def _hours_end(local: datetime, start: time, end: time) -> datetime | None:
     clock = local.time().replace(tzinfo=None)
     over_midnight = start > end
     inside = (clock >= start or clock < end) if over_midnight else start <= clock < end

@@ -19,6 +19,7 @@ from .errors import VersionNotFound
 from .models import (
     Appointment,
     Attempt,
+    Campaign,
     Delivery,
     Notice,
     OutboxMessage,
@@ -26,6 +27,7 @@ from .models import (
     Purpose,
     Receipt,
     Reminder,
+    Segment,
     Suppression,
     Template,
     TemplateVersion,
@@ -205,6 +207,24 @@ def outbox_visible_to(user: User) -> QuerySet[OutboxMessage]:
     if user.has_role(Role.ADMIN):
         return OutboxMessage.objects.all()
     return OutboxMessage.objects.filter(delivery__in=deliveries_visible_to(user).values("id"))
+
+
+def segments_visible_to(user: User) -> QuerySet[Segment]:
+    """Those of one's teams, and those of every team; administrators see all."""
+    if user.has_role(Role.ADMIN):
+        return Segment.objects.all()
+    if not user.has_role(Role.SUPERVISOR):
+        return Segment.objects.none()
+    return Segment.objects.filter(Q(team=None) | Q(team__in=user.teams.values("id")))
+
+
+def campaigns_visible_to(user: User) -> QuerySet[Campaign]:
+    """Administrators see all; supervisors those of their teams."""
+    if user.has_role(Role.ADMIN):
+        return Campaign.objects.all()
+    if not user.has_role(Role.SUPERVISOR):
+        return Campaign.objects.none()
+    return Campaign.objects.filter(team__in=user.teams.values("id"))
 
 
 # Answers of agents by e-mail and SMS

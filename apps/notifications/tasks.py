@@ -6,7 +6,7 @@ from celery import shared_task
 
 from apps.routing.services import clock
 
-from .services import outbox, receipts, reminders
+from .services import feeding, outbox, receipts, reminders
 
 
 @shared_task(name="notifications.advance")
@@ -25,3 +25,9 @@ def catch_up() -> int:
 def clean() -> None:
     """The outbox keeps what its page says, and no longer."""
     outbox.delete_old(now=clock.now())
+
+
+@shared_task(name="notifications.campaigns")
+def campaigns() -> int:
+    """Carry all campaigns on; safe to run twice and at once."""
+    return feeding.work_off(clock=clock.now)

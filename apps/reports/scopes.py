@@ -6,6 +6,7 @@ from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from apps.messaging.selectors import conversations_visible_to
+from apps.notifications.selectors import campaigns_visible_to
 from apps.routing.selectors import agents_visible_to, queues_visible_to
 from apps.users.choices import Role
 from apps.users.models import User
@@ -24,6 +25,7 @@ def visible_events(user: User) -> Q:
         "queue": queues_visible_to(user),
         "customer": customers_visible_to(user),
         "user": users_visible_to(user),
+        "campaign": campaigns_visible_to(user),
     }
     condition = Q(pk__in=[])
     for kind, rows in kinds.items():

@@ -68,6 +68,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    # Often enough that the sending queue never runs dry (feeding.AHEAD).
+    "notifications.campaigns": {
+        "task": "notifications.campaigns",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
     "notifications.clean": {"task": "notifications.clean", "schedule": 3600.0, "options": {"expires": 3600}},
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

@@ -173,6 +173,13 @@ API_ROWS = {
     "appointment-cancel": api(GET=KNOWN, POST=LEADERS, other="-   -   -   -   405 405 -"),
     "callback-list": api(GET=AGENTS),
     "callback-detail": api(GET=AGENTS),
+    "campaign-list": api(GET=LEADERS),
+    "campaign-detail": api(GET=LEADERS),
+    "campaign-start": api(POST=LEADERS),
+    # A draft; what has not been started is neither paused nor stopped.
+    "campaign-pause": api(POST="-   -   -   -   409 409 -"),
+    "campaign-resume": api(POST="-   -   -   -   409 409 -"),
+    "campaign-stop": api(POST="-   -   -   -   409 409 -"),
     "attachment": api(GET=AGENTS),
     "disposition-list": api(GET=AGENTS),
     "canned-reply-list": api(GET=AGENTS),
@@ -350,6 +357,26 @@ ADMIN_ROWS = {
     "admin:notifications_gateway_test": admin(
         GET="-   -   -   -   -   200 -", POST="-   -   -   -   -   200 -", other="-   -   -   -   405 405 -"
     ),
+    "admin:notifications_segment_count": admin(
+        POST="-   -   -   -   200 200 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_campaign_progress": admin(
+        Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_campaign_results": admin(Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"),
+    "admin:notifications_campaign_upload": admin(Scope.TEAM, GET=LEADERS, POST=LEADERS, other=LEADERS),
+    "admin:notifications_campaign_start": admin(
+        Scope.TEAM, GET=LEADERS, POST="-   -   -   -   302 302 -", other=LEADERS
+    ),
+    "admin:notifications_campaign_pause": admin(
+        Scope.TEAM, POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_campaign_resume": admin(
+        Scope.TEAM, POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
+    "admin:notifications_campaign_stop": admin(
+        Scope.TEAM, GET=LEADERS, POST="-   -   -   -   302 302 -", other=LEADERS
+    ),
     "/admin/%(url)s": admin(GET="-   -   -   -   404 404 -", other="-   -   -   -   404 404 -"),
 }
 
@@ -396,6 +423,8 @@ MODELS = {
     "notifications_suppression": Model("suppression", "view add delete", "view add delete", ALL),
     "notifications_reminder": Model("reminder", "view add", "view add"),
     "notifications_appointment": Model("appointment", SET_UP, SET_UP),
+    "notifications_segment": Model("segment", SET_UP, TIDY, has_history=True),
+    "notifications_campaign": Model("campaign", SET_UP, SET_UP),
     "notifications_sendingqueue": Model("sending", "view change", "view change", ALL, saves_empty=True),
     "notifications_delivery": Model("delivery", READ, READ),
     "notifications_outboxmessage": Model("outbox", READ, READ),

@@ -29,6 +29,7 @@ OBJECTS = {
         "admin:notifications_templateversion_": "template_version",
         "admin:notifications_delivery_customer": "customer",
         "admin:notifications_gateway_": "gateway_row", "admin:messaging_arrival_": "arrival",
+        "admin:notifications_campaign_": "campaign", "campaign-": "campaign",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
         "reminder-": "reminder", "appointment-": "appointment",
         "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",

@@ -23,6 +23,7 @@ from apps.notifications.choices import Way
 from apps.notifications.models import (
     Appointment,
     Automation,
+    Campaign,
     Delivery,
     Gateway,
     Notice,
@@ -30,6 +31,7 @@ from apps.notifications.models import (
     Preference,
     Purpose,
     Reminder,
+    Segment,
     SendingQueue,
     Suppression,
     Template,
@@ -200,6 +202,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "notice": notice.pk,
         **_reminded(customer, team, mark),
         "follow_up": _follow_up(agent.user, conversation).pk,
+        **_many(team, mark),
         "handling": _handling(event).pk,
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
         "item": put_in_line(queue).pk,
@@ -219,6 +222,7 @@ def _side(letter: str) -> tuple[Side, User, Any]:
         "inbox_row": inbox,
         "queue": queue,
         "canned": CannedReply.objects.get(pk=keys["canned"]),
+        "segment": Segment.objects.get(pk=keys["segment"]),
     }.items():
         keys[f"{key}_history"] = row.history.latest().pk
     return Side(agent.user, token, closed_token, customer, keys), agent.user, team
@@ -274,6 +278,14 @@ def _follow_up(user: User, conversation: Any) -> Reminder:
         time=soon.time(),
         next_at=soon,
     )
+
+
+def _many(team: Any, mark: str) -> dict[str, int]:
+    segment = Segment.objects.create(name=f"Segment {mark}", team=team)
+    campaign = Campaign.objects.create(
+        name=f"Campaign {mark}", team=team, segment=segment, template=make_template(), ways=["email"]
+    )
+    return {"segment": segment.pk, "campaign": campaign.pk}
 
 
 def _decision(item: Item, agent: Any) -> Decision:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from . import automations, deliveries, gateways, people, purposes, queues, reminders, templates, webhooks
+from . import (
+    automations,
+    campaigns,
+    deliveries,
+    gateways,
+    people,
+    purposes,
+    queues,
+    reminders,
+    segments,
+    templates,
+    webhooks,
+)
 
 __all__ = [
     "automations",
+    "campaigns",
     "deliveries",
     "gateways",
     "people",
     "purposes",
     "queues",
     "reminders",
+    "segments",
     "templates",
     "webhooks",
 ]

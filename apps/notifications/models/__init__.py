@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .automation import Automation, Campaign, CampaignRecipient, Segment
+from .automation import Automation
+from .campaigns import Campaign, CampaignRecipient, Segment
 from .deliveries import Attempt, Delivery, Gateway, InboxGateway, OutboxMessage, Receipt, SendingQueue
 from .people import Notice, Preference, Suppression
 from .reminders import Appointment, Reminder

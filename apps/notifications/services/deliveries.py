@@ -36,6 +36,8 @@ class Draft:
     address: str = ""
     # The gateway it must go by, if it is not all the same.
     via_id: int | None = None
+    # Why it never goes out; it is written down all the same, so that everybody can see why.
+    suppressed: Reason | None = None
 
 
 def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
@@ -67,6 +69,8 @@ def unsaved(draft: Draft, *, now: datetime) -> Delivery:
         slot_at=draft.at,
         due_at=draft.at,
         expires_at=draft.expires_at,
+        state=DeliveryState.SUPPRESSED if draft.suppressed else DeliveryState.DUE,
+        reason=draft.suppressed or "",
         created_at=now,
     )
 

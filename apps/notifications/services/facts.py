@@ -9,7 +9,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from apps.users.models import ContactPoint, Customer, User
 
 from .. import planning
 from ..choices import CatchUp, DeliveryState, Reason, Way
-from ..models import Delivery, Preference, Purpose, Reminder, SendingRule, Suppression
+from ..models import Campaign, Delivery, Preference, Purpose, Reminder, SendingRule, Suppression
 from . import rendering
 from .preferences import CONTACT_KINDS, tidy
 
@@ -84,6 +84,8 @@ class World:
     doubles: set[tuple[str, str, str, str]] = field(default_factory=set)
     skipping: set[str] = field(default_factory=set)
     texts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    # The local hours of campaigns, by cause.
+    hours: dict[str, tuple[time | None, time | None]] = field(default_factory=dict)
 
 
 def load(rows: Sequence[Delivery]) -> World:
@@ -98,6 +100,7 @@ def load(rows: Sequence[Delivery]) -> World:
     world.doubles = _doubles(rows, world)
     world.skipping = _skipping(rows)
     world.texts = rendering.texts_of(rows)
+    world.hours = _hours(rows)
     return world
 
 
@@ -237,12 +240,26 @@ def _doubles(rows: Sequence[Delivery], world: World) -> set[tuple[str, str, str,
 
 def _skipping(rows: Sequence[Delivery]) -> set[str]:
     """Causes whose missed occurrences are not caught up."""
-    ids = {row.cause.removeprefix("reminder:") for row in rows if row.cause.startswith("reminder:")}
-    numbers = [int(pk) for pk in ids if pk.isdigit()]
+    numbers = _numbers(rows, "reminder")
     if not numbers:
         return set()
     skipping = Reminder.objects.filter(among("pk", numbers), catch_up=CatchUp.SKIP)
     return {f"reminder:{pk}" for pk in skipping.values_list("pk", flat=True)}
+
+
+def _hours(rows: Sequence[Delivery]) -> dict[str, tuple[time | None, time | None]]:
+    """Of the campaigns that go out at certain hours only."""
+    numbers = _numbers(rows, "campaign")
+    if not numbers:
+        return {}
+    limited = Campaign.objects.filter(pk__in=numbers).exclude(local_from=None, local_until=None)
+    return {row.cause: (row.local_from, row.local_until) for row in limited}
+
+
+def _numbers(rows: Sequence[Delivery], kind: str) -> list[int]:
+    """Which reminders or campaigns are causes of these rows."""
+    ids = {row.cause.removeprefix(f"{kind}:") for row in rows if row.cause.startswith(f"{kind}:")}
+    return [int(pk) for pk in ids if pk.isdigit()]
 
 
 # Rules
@@ -288,7 +305,8 @@ def _known(row: Delivery, world: World, *, now: datetime) -> Known:
         recipient = _counted(row, recipient, world, at=max(row.due_at, now))
     most_late = MISSED_AFTER if row.cause in world.skipping else None
     has_text = not row.template_version_id or bool(rendering.text_of(row, world.texts))
-    return Known(planning.Slot(row.due_at, row.expires_at, most_late, has_text), recipient, rule)
+    slot = planning.Slot(row.due_at, row.expires_at, most_late, has_text, *world.hours.get(row.cause, ()))
+    return Known(slot, recipient, rule)
 
 
 def _recipient(row: Delivery, world: World) -> planning.Recipient:
