@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,11 +28,11 @@ ACTS = ["tick", "tick", "send", "send", "pause", "resume", "crash", "wait", "mer
 
 
 @pytest.fixture
-def gates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Gate]]:
+def gates(monkeypatch: pytest.MonkeyPatch) -> list[Gate]:
     """The gateway of each example is the last of them."""
     made: list[Gate] = []
     monkeypatch.setitem(gateways.KINDS, "gate", lambda options, secrets: made[-1])
-    yield made
+    return made
 
 
 def test_nobody_gets_it_twice_whatever_happens(gates: list[Gate]) -> None:
