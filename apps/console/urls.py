@@ -13,6 +13,7 @@ urlpatterns = [
     path("nothing/", desk.nothing, name="nothing"),
     path("list/", desk.conversations, name="list"),
     path("team/", desk.team, name="team"),
+    path("queues/", desk.queues, name="queues"),
     path("presence/", desk.presence, name="presence"),
     path("offers/", desk.offers, name="offers"),
     path("offers/<int:pk>/accept/", desk.accept, name="accept"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.messaging.models import Conversation
@@ -17,8 +18,10 @@ from tests.console.conftest import events_of, open_desk, words_of
 from tests.factories import (
     hand_to,
     make_agent,
+    make_calendar,
     make_customer,
     make_message,
+    make_queue,
     make_reason,
     make_user,
     put_in_line,
@@ -284,3 +287,40 @@ def count_queries(look) -> int:
     with CaptureQueriesContext(connection) as queries:
         look()
     return len(queries)
+
+
+# My queues
+
+
+def test_queues_are_listed_with_what_waits_and_who_is_there(desk, queue, ana):
+    first = put_in_line(queue, waited=125)
+    make_queue(name="Closed one", team=queue.team, calendar=make_calendar(every=""))
+    make_queue(name="Not mine")
+    make_queue([(0, {"cards": 5})], name="Nobody can", team=queue.team)
+    answer = desk.get("queues")
+    words = words_of(answer)
+    assert [row.name for row in answer.context["queues"]] == ["Closed one", "Nobody can", "Support"]
+    assert f'data-since="{first.at.isoformat()}"' in words
+    assert "closed now" in words
+    assert words.count("1 available") == 1
+    assert "until somebody is there" in words
+    assert "Not mine" not in words
+    assert 'id="queue-rows"' in words
+
+
+def test_queues_look_again_without_their_frame(desk, queue):
+    url = reverse("console:queues")
+    answer = desk.client.get(url, headers={"HX-Request": "true", "HX-Target": "queue-rows"})
+    assert 'id="queue-rows"' not in words_of(answer)
+    assert "Support" in words_of(answer)
+
+
+def test_queues_cost_the_same_however_many(desk, queue, django_assert_max_num_queries):
+    for _ in range(8):
+        put_in_line(make_queue(team=queue.team), waited=60)
+    with django_assert_max_num_queries(10):
+        desk.get("queues")
+
+
+def test_who_has_no_queue_is_told_so(db):
+    assert "None of your teams has a queue" in words_of(open_desk(make_user()).get("queues"))

@@ -226,6 +226,7 @@ CONSOLE_ROWS = {
     "console:nothing": desk(GET=AGENTS),
     "console:list": desk(GET=AGENTS),
     "console:team": desk(GET=LEADERS),
+    "console:queues": desk(GET=AGENTS),
     "console:presence": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
     "console:offers": desk(GET=AGENTS),
     "console:accept": desk(MINE, POST="-   -   302 302 404 404 -"),

@@ -39,6 +39,14 @@ def conversations(request: DeskRequest) -> HttpResponse:
 
 
 @agents_only("GET")
+def queues(request: DeskRequest) -> HttpResponse:
+    """The dialog with his queues; its rows only, when it looks again."""
+    rows = desk_selectors.queues_of(request.user, now=timezone.now())
+    template = "queue_rows" if request.htmx.target == "queue-rows" else "queues"
+    return fragment(request, template, {"queues": rows})
+
+
+@agents_only("GET")
 def team(request: DeskRequest) -> HttpResponse:
     if not desk_selectors.may_supervise(request.user):
         raise Forbidden

@@ -228,6 +228,9 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What looks again by itself does so only while it is on the screen.
+$("#dialog").addEventListener("close", () => $("#dialog [data-live]") && $("#dialog-body").replaceChildren());
+
 // One target or the other: a queue unchecks the colleague, and back.
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-target]")) return;
