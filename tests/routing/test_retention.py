@@ -1,4 +1,4 @@
-"""Decisions and presence intervals leave when their time is over; `manage.py prune` does it by hand."""
+"""Decisions, presence intervals and callbacks leave when their time is over; `manage.py prune` does it by hand."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from apps.routing import tasks
-from apps.routing.choices import State
-from apps.routing.models import Decision, Offer, PresenceInterval
+from apps.routing.choices import CallbackState, CallbackWay, State
+from apps.routing.models import Callback, Decision, Offer, PresenceInterval
 from apps.routing.services import audit, offers, router
 from tests.factories import make_agent, make_queue, put_in_line
 
@@ -72,6 +72,27 @@ def test_intervals_that_ended_leave_and_the_open_one_stays(agent):
     assert PresenceInterval.objects.count() == 2
 
 
+def test_callbacks_that_are_over_leave_with_their_numbers_and_open_ones_stay():
+    talk = put_in_line(make_queue()).conversation
+    for state, asked, ended in (
+        (CallbackState.REACHED, 400, 366),
+        (CallbackState.CANCELLED, 400, 364),
+        (CallbackState.REQUESTED, 400, None),
+    ):
+        moments = [timezone.now() - timedelta(days=days) if days else None for days in (asked, ended)]
+        Callback.objects.create(
+            conversation=talk,
+            way=CallbackWay.CALL,
+            phone="+4930901820",
+            state=state,
+            requested_at=moments[0],
+            ended_at=moments[1],
+        )
+    assert "callbacks: 1 would be deleted" in prune("--dry-run")
+    assert tasks.prune()["callbacks"] == 1
+    assert set(Callback.objects.values_list("state", flat=True)) == {"cancelled", "requested"}
+
+
 def test_dry_run_counts_and_deletes_nothing(ringing):
     offers.decline(ringing.pk, by=ringing.agent.user, now=timezone.now())
     age(Decision, at=91)
@@ -79,7 +100,7 @@ def test_dry_run_counts_and_deletes_nothing(ringing):
     assert Decision.objects.exists()
     assert json.loads(prune("--json")) == {
         "dry_run": False,
-        "deleted": {"decisions": 1, "presence": 0, "events": 0},
+        "deleted": {"decisions": 1, "presence": 0, "callbacks": 0, "events": 0},
     }
     assert not Decision.objects.exists()
 
@@ -94,7 +115,7 @@ def test_days_may_be_given_for_what_is_named(ringing):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pizza"], "pizza: choose from decisions, presence, events"),
+        (["pizza"], "pizza: choose from decisions, presence, callbacks, events"),
         (["decisions", "--days=0"], "must be at least 1"),
         (["--batch=0"], "must be at least 1"),
         (["--days=3"], "name what to delete"),

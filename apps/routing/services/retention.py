@@ -1,4 +1,4 @@
-"""Decisions and presence intervals are kept for a while, then they leave."""
+"""Decisions, presence intervals and callbacks are kept for a while, then they leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from apps.core.retention import Kind, older_than
 
-from ..models import Decision, Offer, PresenceInterval
+from ..choices import CallbackState
+from ..models import Callback, Decision, Offer, PresenceInterval
 
 
 def _old_decisions(before: datetime) -> QuerySet[Decision]:
@@ -33,6 +34,17 @@ def _delete_intervals(ids: list[int]) -> None:
     PresenceInterval.objects.filter(pk__in=ids).delete()
 
 
+def _old_callbacks(before: datetime) -> QuerySet[Callback]:
+    """Those that ended before, with the numbers customers left; an open one stays, however old it is."""
+    asked = older_than(Callback.objects.all(), field="requested_at", before=before)
+    return asked.exclude(state=CallbackState.REQUESTED).filter(ended_at__lt=before)
+
+
+def _delete_callbacks(ids: list[int]) -> None:
+    Callback.objects.filter(pk__in=ids).delete()
+
+
 DECISIONS = Kind("decisions", _old_decisions, _delete_decisions)
 PRESENCE = Kind("presence", _old_intervals, _delete_intervals)
-KINDS = (DECISIONS, PRESENCE)
+CALLBACKS = Kind("callbacks", _old_callbacks, _delete_callbacks)
+KINDS = (DECISIONS, PRESENCE, CALLBACKS)

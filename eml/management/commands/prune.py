@@ -21,8 +21,8 @@ KINDS = {kind.name: kind for kind in (*routing.KINDS, retention.EVENTS)}
 
 class Command(BaseCommand):
     help = (
-        "Delete decisions, presence intervals and events that are older than EML_KEEP_…_DAYS say, in small batches. "
-        "May be cut off and repeated. The scheduler does it every night."
+        "Delete decisions, presence intervals, callbacks and events that are older than EML_KEEP_…_DAYS say, in small "
+        "batches. May be cut off and repeated. The scheduler does it every night."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
