@@ -2,104 +2,39 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
 from apps.routing.choices import OfferState
-from apps.routing.models import Agent, AgentSkill, Decision, Item, Offer, RouterLease
+from apps.routing.models import Agent, AgentSkill, Decision, Offer, RouterLease
 from apps.routing.services import bell, clock, lease, offers, work
 from tests.factories import hand_to, make_agent, make_queue, make_skill, put_in_line
 from tests.faults.processes import wait_until
+from tests.faults.routers import Router, two_routers, wait_for_ring
 from tests.routing.checks import assert_in_order
-
-ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
     pytest.mark.alone,
+    # Two processes start for each of them, which takes a while on a machine with other work.
+    pytest.mark.timeout(300),
     pytest.mark.services,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one process, and one router"),
 ]
 
 
-class Router:
-    """`manage.py router` on the database of the tests."""
-
-    def __init__(self) -> None:
-        test_database = connection.settings_dict
-        address = f"postgres://{test_database['USER']}:{test_database['PASSWORD']}@"
-        address += f"{test_database['HOST']}:{test_database['PORT']}/{test_database['NAME']}"
-        environment = os.environ | {
-            "DATABASE_URL": address,
-            "EML_SECRET_KEY": settings.SECRET_KEY,
-            "EML_JWT_PRIVATE_KEY": settings.JWT_PRIVATE_KEY,
-            "EML_LOG_LEVEL": "INFO",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "manage.py", "router"],
-            cwd=ROOT,
-            env=environment,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            process_group=0,
-        )
-
-    def send(self, number: int) -> None:
-        assert self._process.poll() is None, "it ended by itself"
-        os.kill(self._process.pid, number)
-
-    @property
-    def leads(self) -> bool:
-        return f":{self._process.pid}:" in holder()
-
-    def ends(self, *, seconds: float = 10) -> int:
-        return self._process.wait(seconds)
-
-    def put_down(self) -> str:
-        if self._process.poll() is None:
-            os.kill(self._process.pid, signal.SIGKILL)
-        _, told = self._process.communicate(timeout=10)
-        return told.decode()
-
-
-def holder() -> str:
-    """Who leads, by a lease that has not ended."""
-    now = clock.now()
-    return next(iter(RouterLease.objects.filter(expires_at__gt=now).values_list("holder", flat=True)), "")
-
-
 @pytest.fixture
 def routers() -> Iterator[list[Router]]:
-    """Two of them; one leads already, and is the first."""
-    both = [Router(), Router()]
-    try:
-        wait_until(lambda: holder() != "", seconds=40, what="a router leads")
-        yield sorted(both, key=lambda router: not router.leads)
-    finally:
-        told = [router.put_down() for router in both]
-        print("\n".join(told))
-    assert not any("Traceback" in lines for lines in told)
-
-
-def rung(item: Item) -> bool:
-    return Offer.objects.live().filter(item=item).exists()
-
-
-def wait_for_ring(item: Item, *, seconds: float) -> None:
-    wait_until(lambda: rung(item), seconds=seconds, what="somebody is rung")
+    with two_routers() as both:
+        yield both
 
 
 def test_work_and_agents_find_each_other_by_the_bell(routers: list[Router]) -> None:
@@ -123,7 +58,7 @@ def test_missed_bell_is_healed_by_the_sweep(routers: list[Router], monkeypatch: 
     queue = make_queue([(0, {"cards": 2})])
     agent, item = make_agent(queue.team), put_in_line(queue)
     AgentSkill.objects.create(agent=agent, skill=make_skill("cards"), level=2)
-    wait_for_ring(item, seconds=7)
+    wait_for_ring(item, seconds=5)
     assert_in_order()
 
 
