@@ -25,6 +25,10 @@ class State(models.TextChoices):
     AVAILABLE = "available", _("Available")
 
 
+# Nobody waits for whoever is in one of these.
+AWAY = (State.SIGNED_OUT, State.DISCONNECTED)
+
+
 class ItemState(models.TextChoices):
     WAITING = "waiting", _("Waiting")
     OFFERED = "offered", _("Offered")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from apps.core.events import Fact
 
-from .choices import Chosen, State
+from .choices import AWAY, Chosen, State
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,28 @@ class PresenceChanged(Fact, type="routing.presence.changed"):
     @property
     def may_take_more(self) -> bool:
         return self.chosen == Chosen.AVAILABLE and not self.is_by_work
+
+    @property
+    def has_come(self) -> bool:
+        return self.state not in AWAY and self.before in ("", *AWAY)
+
+    @property
+    def has_left(self) -> bool:
+        return self.state in AWAY and self.before not in ("", *AWAY)
+
+
+@dataclass(frozen=True)
+class AgentSkillsChanged(Fact, type="routing.agent.skills_changed"):
+    agent: int
+    user: int
+
+
+@dataclass(frozen=True)
+class QueueLeftAlone(Fact, type="routing.queue.left_alone"):
+    """The last one who might have taken something has gone, and so many wait."""
+
+    queue: int
+    waiting: int
 
 
 @dataclass(frozen=True)

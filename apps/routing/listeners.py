@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apps.core.events import listen
 from apps.core.models import Event
 from apps.core.realtime import Frame, conversation_group, publish, staff_group, user_group
@@ -9,6 +11,7 @@ from apps.users.events import UserTeamsChanged
 
 from . import selectors
 from .events import (
+    AgentSkillsChanged,
     CallbackCancelled,
     CallbackDue,
     CallbackExpired,
@@ -24,6 +27,7 @@ from .events import (
     OfferMade,
     PolicyChanged,
     PresenceChanged,
+    QueueLeftAlone,
     SnoozeEnded,
     WorkFinished,
     WorkReassigned,
@@ -56,6 +60,11 @@ def wake_router(event: Event) -> None:
 def wake_router_for_agent(event: Event) -> None:
     if not PresenceChanged(**event.payload).is_by_work:
         bell.ring(agents=[event.payload["agent"]])
+
+
+@listen(AgentSkillsChanged)
+def wake_router_for_skills(event: Event) -> None:
+    bell.ring(agents=[event.payload["agent"]])
 
 
 @listen(PolicyChanged)
@@ -116,8 +125,25 @@ def _queue_of(event: Event) -> int | None:
 
 
 def _tell_line(queue_id: int | None) -> None:
-    for conversation_id in selectors.next_in_line(queue_id) if queue_id else ():
+    _tell(selectors.next_in_line(queue_id) if queue_id else ())
+
+
+def _tell(conversations: Iterable[int]) -> None:
+    for conversation_id in conversations:
         publish(conversation_group(conversation_id), {"type": Frame.QUEUE_CHANGED})
+
+
+@listen(QueueLeftAlone)
+def tell_who_waits_for_nobody(event: Event) -> None:
+    _tell(selectors.all_at_the_screen(event.payload["queue"]))
+
+
+@listen(PresenceChanged)
+def tell_who_waits_for_him(event: Event) -> None:
+    """Somebody is there again, perhaps for the first time today."""
+    if PresenceChanged(**event.payload).has_come:
+        for queue_id in selectors.lines_of(event.payload["agent"]):
+            _tell_line(queue_id)
 
 
 @listen(CallbackRequested, CallbackCancelled)

@@ -20,21 +20,22 @@ def availability(slug: str, *, now: datetime) -> dict[str, Any]:
     if inbox is None:
         raise InboxNotFound
     if not hasattr(inbox, "route"):
-        return {"inbox": inbox, "is_staffed": False, "waiting": 0} | _nothing_known()
+        return {"inbox": inbox, "waiting": 0} | _told(_nobody(), None)
     queue = openings.entrance(inbox.route.queue, now=now)
     waiting = Item.objects.in_line().filter(queue=queue).count()
     standing = openings.standing(queue, now=now)
-    is_staffed = standing.is_open and selectors.is_staffed(queue, now=now)
     told = waits.estimate(queue, length=waiting, now=now) if standing.is_open else None
-    return {"inbox": inbox, "is_staffed": is_staffed, "waiting": waiting} | _told(standing, told)
+    return {"inbox": inbox, "waiting": waiting} | _told(standing, told)
 
 
-def _nothing_known() -> dict[str, Any]:
-    return _told(openings.Standing(Queue()), None)
+def _nobody() -> openings.Standing:
+    """Of an inbox that leads to no queue."""
+    return openings.Standing(Queue(), is_staffed=False)
 
 
 def _told(standing: openings.Standing, estimate: Estimate | None) -> dict[str, Any]:
     return {
+        "is_staffed": standing.is_open and standing.is_staffed,
         "is_open": standing.is_open,
         # Somebody would wait behind too many, or for too long: he is asked for a message instead.
         "is_full": standing.is_full and standing.otherwise != Otherwise.OVERFLOW,
@@ -48,23 +49,33 @@ def _told(standing: openings.Standing, estimate: Estimate | None) -> dict[str, A
 
 
 def wait_of(conversation_id: int, *, now: datetime) -> dict[str, Any]:
-    """Where the customer of this conversation stands. Before it is in line (a moment), it waits without a place."""
+    """Where the customer of this conversation stands.
+
+    Before it is in line (a moment), it waits without a place, and how its queue stands is told all the same.
+    """
     item = Item.objects.select_related("queue", "conversation").filter(conversation=conversation_id).first()
     if item is None:
-        is_open = Conversation.objects.get(pk=conversation_id).is_open
-        known = {"state": "waiting" if is_open else "closed", "position": None, "is_staffed": False}
-        return known | _nothing_known() | {"callback": None}
+        conversation = Conversation.objects.select_related("inbox__route__queue").get(pk=conversation_id)
+        known = {"state": "waiting" if conversation.is_open else "closed", "position": None}
+        return known | _told(_before_the_line(conversation, now=now), None) | {"callback": None}
     standing = openings.standing_for(item, now=now)
     place = selectors.position(item)
     return (
         {
             "state": item.state if item.conversation.is_open else "closed",
             "position": place,
-            "is_staffed": standing.is_open and selectors.is_staffed(item.queue, now=now),
         }
         | _told(standing, _remaining(item, place, standing, now=now))
         | {"callback": selectors.open_callback(conversation_id)}
     )
+
+
+def _before_the_line(conversation: Conversation, *, now: datetime) -> openings.Standing:
+    """How the queue stands in which it will wait in a moment."""
+    route = getattr(conversation.inbox, "route", None)
+    if route is None or not conversation.is_open:
+        return _nobody()
+    return openings.standing(openings.entrance(route.queue, now=now), now=now)
 
 
 def _remaining(

@@ -128,6 +128,16 @@ class Queue(models.Model):
     when_closed = models.CharField(
         _("while it is closed"), max_length=10, choices=Otherwise, default=Otherwise.MESSAGE
     )
+    when_unstaffed = models.CharField(
+        _("while nobody is there"),
+        max_length=10,
+        choices=Otherwise,
+        default=Otherwise.MESSAGE,
+        help_text=_(
+            "While it is open, but nobody is signed in who may ever take something from it. It takes effect as the "
+            "last one leaves, also for those who wait."
+        ),
+    )
     most_waiting = models.PositiveIntegerField(
         _("most in line"),
         null=True,
@@ -150,7 +160,9 @@ class Queue(models.Model):
         blank=True,
         related_name="overflow_from",
         verbose_name=_("other queue"),
-        help_text=_("Taken if it is open and not full itself; contacts keep their place in line."),
+        help_text=_(
+            "Taken if it is open, somebody is there and it is not full itself; contacts keep their place in line."
+        ),
     )
     callback_tries = models.PositiveSmallIntegerField(
         _("tries"),

@@ -1,4 +1,4 @@
-"""Which queues take contacts now: open by their calendar, and not full. Questions only."""
+"""Which queues take contacts now: open by their calendar, somebody is there, and not full. Questions only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils.translation import get_language
 from holidays import country_holidays, list_localized_countries
 
-from . import hours
+from . import hours, staffing
 from .choices import Otherwise
 from .models import Calendar, CalendarDay, Item, Queue
 from .models_hours import WEEKDAYS
@@ -98,6 +98,8 @@ class Standing:
 
     queue: Queue
     is_open: bool = True
+    # Somebody is signed in who may take something from it, now or later.
+    is_staffed: bool = True
     is_full: bool = False
     opens_at: datetime | None = None
     closes_at: datetime | None = None
@@ -107,14 +109,16 @@ class Standing:
 
     @property
     def takes(self) -> bool:
-        return self.queue.is_active and self.is_open and not self.is_full
+        return self.queue.is_active and self.otherwise is None
 
     @property
     def otherwise(self) -> Otherwise | None:
         """What the queue does instead of taking somebody; None while it takes him."""
         if not self.is_open:
             return Otherwise(self.queue.when_closed)
-        return Otherwise(self.queue.when_full) if self.is_full else None
+        if self.is_full:
+            return Otherwise(self.queue.when_full)
+        return None if self.is_staffed else Otherwise(self.queue.when_unstaffed)
 
     @property
     def offers_callback(self) -> bool:
@@ -122,14 +126,15 @@ class Standing:
 
 
 def standing(queue: Queue, *, now: datetime) -> Standing:
-    """Of one queue: three queries at most."""
-    is_full = _is_full(queue, now=now)
+    """Of one queue: five queries at most."""
+    is_full, is_staffed = _is_full(queue, now=now), staffing.is_staffed(queue, now=now)
     if (plan := calendar_of(queue)) is None:
-        return Standing(queue, is_full=is_full)
+        return Standing(queue, is_staffed=is_staffed, is_full=is_full)
     state = hours.is_open(plan, at=now)
     return Standing(
         queue,
         is_open=bool(state),
+        is_staffed=is_staffed,
         is_full=is_full,
         opens_at=None if state else state.until,
         closes_at=state.until if state else None,

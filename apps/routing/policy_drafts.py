@@ -104,10 +104,10 @@ def overflow_problems(
     leads_to: Mapping[int, int],
     names: Mapping[int, str],
 ) -> list[str]:
-    """What is wrong with where contacts go while it is closed or full. `leads_to`: queue → the one it overflows to."""
+    """What is wrong with where contacts go while it takes nobody. `leads_to`: queue → the one it overflows to."""
     target = settings["overflow_to"]
     if target is None:
-        if Otherwise.OVERFLOW in (settings["when_closed"], settings["when_full"]):
+        if Otherwise.OVERFLOW in (settings[name] for name in ("when_closed", "when_unstaffed", "when_full")):
             return [_("Choose the other queue that contacts are sent to.")]
         return []
     found = []

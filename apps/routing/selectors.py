@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, tzinfo
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from apps.users.choices import Role
@@ -80,11 +80,6 @@ def queues_to_pass_on_to() -> QuerySet[Queue]:
     return Queue.objects.filter(is_active=True).select_related("team")
 
 
-def is_staffed(queue: Queue, *, now: datetime) -> bool:
-    """Whether anybody of the queue's team is signed in."""
-    return Agent.objects.connected(now).filter(user__teams=queue.team_id, user__is_active=True).exists()
-
-
 def crew_of(user: User) -> Crew:
     """What a ready-made policy may ask for: the skills most agents have, and somebody of this user's teams."""
     skills = Skill.objects.annotate(agent_count=Count("agents")).order_by("-agent_count", "name")
@@ -139,6 +134,19 @@ def next_in_line(queue_id: int) -> list[int]:
     """The conversations at the head of a queue's line."""
     line = Item.objects.waiting().filter(queue=queue_id).order_by("line_key", "id")
     return list(line.values_list("conversation_id", flat=True)[:NEXT_TOLD])
+
+
+def all_at_the_screen(queue_id: int) -> list[int]:
+    """The conversations in a queue's line whose customers look on; not those who left a message."""
+    line = Item.objects.in_line().filter(queue=queue_id, conversation__is_left_message=False)
+    return list(line.order_by("line_key", "id").values_list("conversation_id", flat=True))
+
+
+def lines_of(agent_id: int) -> list[int]:
+    """The queues of his teams in which somebody waits."""
+    waiting = Exists(Item.objects.waiting().filter(queue=OuterRef("pk")))
+    mine = Queue.objects.filter(waiting, team__members__agent=agent_id)
+    return list(mine.order_by("id").values_list("id", flat=True))
 
 
 def items_visible_to(user: User) -> ItemQuerySet:

@@ -649,7 +649,7 @@ def test_everybody_may_ask_whether_somebody_is_there(queue):
     body = APIClient().get(url).json()
     assert (body["is_staffed"], body["waiting"], body["inbox"]["greeting"]) == (False, 0, "Hi!")
     assert set(body["inbox"]) == {"name", "slug", "greeting", "away_text", "language"}
-    make_agent(queue.team)
+    make_agent(queue.team, skills={"cards": 1})
     put_in_line(queue)
     body = APIClient().get(url).json()
     assert (body["is_staffed"], body["waiting"]) == (True, 1)

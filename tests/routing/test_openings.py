@@ -41,6 +41,13 @@ def closed():
     return make_calendar(every="")
 
 
+def staffed(**fields):
+    """Somebody is there, and busy."""
+    queue = make_queue(**fields)
+    make_agent(queue.team, capacity=0)
+    return queue
+
+
 def save(queue, **settings):
     return policies.save(queue, draft=PolicyDraft(settings=settings), by=SYSTEM)
 
@@ -80,7 +87,7 @@ def test_the_openings_of_the_next_days_are_told():
 
 
 def test_queue_without_a_calendar_is_always_open(django_assert_num_queries):
-    queue = make_queue()
+    queue = staffed()
     standing = openings.standing(queue, now=timezone.now())
     assert (standing.is_open, standing.takes, standing.openings) == (True, True, ())
     with django_assert_num_queries(1):
@@ -142,7 +149,7 @@ def test_a_wait_beyond_the_limit_makes_it_full_but_a_left_message_does_not():
 
 def overflowing(**fields):
     """A queue, and the one that takes what it cannot."""
-    other = make_queue()
+    other = staffed()
     return make_queue(overflow_to=other, **fields), other
 
 
@@ -161,7 +168,7 @@ def test_full_queue_sends_new_contacts_on_until_the_other_is_full_too():
 
 
 def test_overflow_goes_on_through_queues_that_overflow_themselves():
-    last = make_queue()
+    last = staffed()
     middle = make_queue(calendar=closed(), when_closed=Otherwise.OVERFLOW, overflow_to=last)
     first = make_queue(calendar=closed(), when_closed=Otherwise.OVERFLOW, overflow_to=middle)
     assert put_in_line(first).queue == last

@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -24,7 +23,7 @@ from apps.users.selectors import users_visible_to
 from .. import selectors
 from ..choices import State
 from ..models import Agent, AgentSkill, NotReadyReason
-from ..services import bell, clock, supervision
+from ..services import agents, clock, supervision
 from . import days
 from .base import TellsWhy, ago, ask
 
@@ -107,8 +106,7 @@ class AgentAdmin(TellsWhy, ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        # Skills are rows of the form, so no service tells the router.
-        transaction.on_commit(partial(bell.ring, everybody=True), robust=True)
+        agents.skills_changed(form.instance, by=user_of(request))
 
     @action(description=_("Set not ready …"), permissions=["change"])
     def set_not_ready(self, request: HttpRequest, queryset: QuerySet[Agent]) -> HttpResponse | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
@@ -24,6 +26,7 @@ from apps.core.admin_base import HistoryAdmin, SearchSelectWidget, TabularInline
 from .. import hours, openings
 from ..models import Calendar, CalendarDay
 from ..models_hours import WEEKDAYS
+from ..services import bell
 
 
 def _countries() -> Iterable[tuple[str, str]]:
@@ -123,6 +126,12 @@ class CalendarAdmin(HistoryAdmin):
         ),
         (_("Holidays"), {"fields": ["country", "subdivision"]}),
     ]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        # A calendar is plain rows, so no service tells the router that the office may have opened.
+        queues = list(form.instance.queues.values_list("pk", flat=True))
+        transaction.on_commit(partial(bell.ring, queues=queues), robust=True)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Calendar]:
         return super().get_queryset(request).prefetch_related("days", "queues")

@@ -59,14 +59,14 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
             _("What is promised"),
             {"fields": ["service_target_seconds", "service_target_percent", "wait_quality"]},
         ),
-        (_("When it is open"), {"fields": ["calendar", "open_now", "when_closed"]}),
+        (_("When it is open"), {"fields": ["calendar", "open_now", "when_closed", "when_unstaffed"]}),
         (
             _("When too many wait"),
             {
                 "fields": ["most_waiting", "longest_wait_seconds", "when_full", "overflow_to"],
                 "description": _(
-                    "“Send to another queue”, here or while it is closed, sends to the other queue if that one is "
-                    "open and not full. It may send on again."
+                    "“Send to another queue”, here or above, sends to the other queue if that one is open, not full, "
+                    "and somebody is there. It may send on again."
                 ),
             },
         ),

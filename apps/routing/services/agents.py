@@ -21,7 +21,7 @@ from apps.users.models import User
 
 from .. import errors, presence_policy
 from ..choices import Chosen, ItemState, State
-from ..events import PresenceChanged
+from ..events import AgentSkillsChanged, PresenceChanged
 from ..models import Agent, Item, NotReadyReason, Offer, PresenceInterval
 from . import bell
 
@@ -113,6 +113,12 @@ def set_capacity(agent_id: int, *, capacity: int, by: Actor) -> Agent:
         agent.save(update_fields=["capacity"])
         transaction.on_commit(partial(bell.ring, agents=[agent.pk]), robust=True)
         return agent
+
+
+def skills_changed(agent: Agent, *, by: Actor) -> None:
+    """After they were written, in the same transaction: he may take other work from now on."""
+    fact = AgentSkillsChanged(agent=agent.pk, user=agent.user_id)
+    events.record(fact, stream=agent.stream, actor=by)
 
 
 def renew_leases(user_ids: Iterable[int], *, now: datetime) -> int:

@@ -81,6 +81,7 @@ class Engine:
     def look_at(self, hints: Hints) -> None:
         """Read what may have changed."""
         if hints.queues:
+            self._look_at_hours()
             self._read_queues(hints.queues)
         if hints.everybody:
             self._read_agents()

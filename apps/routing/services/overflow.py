@@ -1,16 +1,18 @@
-"""Who waits where nobody comes for him goes on to another queue, at his old place in line."""
+"""Who waits where nobody comes for him goes on to another queue, at his old place in line, or is told that he waits."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from apps.core import events
 from apps.core.events import SYSTEM
 
-from .. import openings
+from .. import openings, staffing
 from ..choices import ItemState, Otherwise
+from ..events import QueueLeftAlone
 from ..models import Item, Queue
 from . import queueing
 
@@ -19,20 +21,35 @@ BATCH = 200
 
 
 def sweep(*, now: datetime) -> int:
-    """Move what waits in a closed queue, or too long in an open one, where its overflow leads. Safe to repeat."""
-    wanted = Q(when_closed=Otherwise.OVERFLOW) | Q(when_full=Otherwise.OVERFLOW)
+    """Move what waits where nobody takes it, or too long, where its overflow leads. Safe to repeat.
+
+    Nobody takes it in a closed queue, nor in one for which nobody is signed in.
+    """
+    wanted = (
+        Q(when_closed=Otherwise.OVERFLOW)
+        | Q(when_unstaffed=Otherwise.OVERFLOW)
+        | Q(when_full=Otherwise.OVERFLOW)
+    )
     queues = Queue.objects.filter(wanted, overflow_to__isnull=False)
     return sum(_sweep_queue(queue, now=now) for queue in queues.order_by("id"))
 
 
+def follow(queues: QuerySet[Queue], *, now: datetime) -> int:
+    """After somebody left: what waits in those of these queues that nobody is left for goes on at once, and whoever
+    has to stay is told. Returns how many queues that were. Safe to repeat."""
+    waiting = Exists(Item.objects.in_line().filter(queue=OuterRef("pk")))
+    lonely = list(staffing.unstaffed(queues.filter(waiting), now=now).order_by("id"))
+    for queue in lonely:
+        _sweep_queue(queue, now=now)
+        with transaction.atomic():
+            if left := Item.objects.in_line().filter(queue=queue).count():
+                fact = QueueLeftAlone(queue=queue.pk, waiting=left)
+                events.record(fact, stream=f"queue:{queue.pk}", actor=SYSTEM)
+    return len(lonely)
+
+
 def _sweep_queue(queue: Queue, *, now: datetime) -> int:
-    leaving = Item.objects.waiting().filter(queue=queue)
-    if openings.standing(queue, now=now).is_open:
-        if queue.when_full != Otherwise.OVERFLOW or queue.longest_wait_seconds is None:
-            return 0
-        leaving = leaving.filter(at__lte=now - timedelta(seconds=queue.longest_wait_seconds))
-    elif queue.when_closed != Otherwise.OVERFLOW:
-        return 0
+    leaving = _leaving(queue, now=now)
     moved = 0
     for item_id in list(leaving.order_by("line_key", "id").values_list("id", flat=True)[:BATCH]):
         # Asked for each: the ones before it may have filled the other queue.
@@ -41,6 +58,19 @@ def _sweep_queue(queue: Queue, *, now: datetime) -> int:
             break
         moved += _move(item_id, queue=queue, to=target, now=now)
     return moved
+
+
+def _leaving(queue: Queue, *, now: datetime) -> QuerySet[Item]:
+    """Those of its line who are not to stay."""
+    line = Item.objects.waiting().filter(queue=queue)
+    current = openings.standing(queue, now=now)
+    if not current.is_open:
+        return line if queue.when_closed == Otherwise.OVERFLOW else line.none()
+    if not current.is_staffed and queue.when_unstaffed == Otherwise.OVERFLOW:
+        return line
+    if queue.when_full != Otherwise.OVERFLOW or queue.longest_wait_seconds is None:
+        return line.none()
+    return line.filter(at__lte=now - timedelta(seconds=queue.longest_wait_seconds))
 
 
 def _target(queue: Queue, *, now: datetime) -> Queue | None:

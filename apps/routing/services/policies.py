@@ -39,6 +39,7 @@ SETTINGS = (
     "is_active",
     "calendar",
     "when_closed",
+    "when_unstaffed",
     "most_waiting",
     "longest_wait_seconds",
     "when_full",

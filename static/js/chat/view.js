@@ -188,7 +188,7 @@ export class View {
   }
 }
 
-/** Nobody is there. In the first moments it is not in line yet, and then only who left a message knows that. */
+/** Nobody is there for who waits; said at once, also in the first moments, when it is not in line yet. */
 function isDeserted({ wait, isLeftMessage }) {
-  return Boolean(wait) && !wait.is_staffed && (wait.position !== null || isLeftMessage);
+  return Boolean(wait) && !wait.is_staffed && (wait.state === "waiting" || isLeftMessage);
 }
