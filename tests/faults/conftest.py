@@ -1,4 +1,7 @@
-"""The services profile as docker/compose.yml starts it, on servers that may be crashed."""
+"""The services profile as docker/compose.yml starts it, on servers that may be crashed.
+
+Started once for all tests of this folder: each of them leaves every role running, as it found it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pytest
 from tests.faults.processes import Installation, Servers, services
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[Servers]:
     # PostgreSQL runs under an account of its own, which must get through to its folder; pytest's are closed.
     folder = Path(tempfile.mkdtemp(prefix="eml-faults."))
@@ -23,7 +26,7 @@ def servers() -> Iterator[Servers]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def installation(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """All roles running."""
     made = services(tmp_path_factory.mktemp("installation"), servers)

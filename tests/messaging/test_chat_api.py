@@ -366,3 +366,15 @@ def test_an_inbox_that_is_off_or_unknown_starts_nothing(db) -> None:
 def test_z32_no_cookie_is_set(db) -> None:
     answer = _start(make_inbox())
     assert not answer.cookies
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://listed.example.evil.example", "null"])
+def test_z32_foreign_origins_are_told_nothing(origin, db, settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://listed.example"]
+    address = f"/api/v1/chat/{make_inbox().slug}/availability/"
+    foreign = APIClient().get(address, headers={"origin": origin})
+    listed = APIClient().get(address, headers={"origin": "https://listed.example"})
+    assert "Access-Control-Allow-Origin" not in foreign
+    assert listed["Access-Control-Allow-Origin"] == "https://listed.example"
+    for answer in (foreign, listed):
+        assert "Access-Control-Allow-Credentials" not in answer
