@@ -180,6 +180,9 @@ SPECTACULAR_SETTINGS = {
         "AgentStateEnum": "apps.routing.choices.State",
         "DeliveryWayEnum": "apps.notifications.choices.Way",
         "CallbackWayEnum": "apps.routing.choices.CallbackWay",
+        "ReminderWayEnum": "apps.notifications.api.serializers.WAYS",
+        "ReminderStateEnum": "apps.notifications.choices.ReminderState",
+        "CampaignStateEnum": "apps.notifications.choices.CampaignState",
         "AddressedWayEnum": "apps.notifications.api.consents.WAYS",
     },
     "POSTPROCESSING_HOOKS": [

@@ -34,7 +34,7 @@ from ..choices import CatchUp, Fate, Reason, ReminderState, Way
 from ..models import Appointment, Reminder, Template
 from ..services import reminders
 
-_WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
+WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
 
 
 class WallDateField(serializers.DateField):
@@ -122,7 +122,7 @@ class AppointmentMove(StrictSerializer):
 
 class ReminderSerializer(StrictModelSerializer):
     template = StrictSlugField(source="template.slug", read_only=True)
-    ways = serializers.ListField(child=StrictChoiceField(choices=_WAYS), read_only=True)
+    ways = serializers.ListField(child=StrictChoiceField(choices=WAYS), read_only=True)
     time = WallTimeField(read_only=True)
     state = StrictChoiceField(choices=ReminderState.choices, read_only=True)
 
@@ -190,7 +190,7 @@ class NewReminder(StrictSerializer):
     """Either `date` and `time`, or `appointment` and `offset_minutes`; either a `customer` or a `user`."""
 
     template = TemplateField()
-    ways = serializers.ListField(child=StrictChoiceField(choices=_WAYS), min_length=1, max_length=3)
+    ways = serializers.ListField(child=StrictChoiceField(choices=WAYS), min_length=1, max_length=3)
     customer = VisibleCustomerField(queryset=Customer.objects.none(), required=False)
     user = VisibleUserField(queryset=User.objects.none(), required=False)
     conversation = VisibleConversationField(queryset=Conversation.objects.none(), required=False)
