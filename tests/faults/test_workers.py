@@ -69,11 +69,6 @@ NO_TASKS = {
     "nothing": (b"", "application/json", {}),
     "an unknown task": (b"[[], {}, {}]", "application/json", {"task": "os.system", "id": "3"}),
     "other arguments": (b'[["x"], {"y": 1}, {}]', "application/json", {"task": "core.drain", "id": "4"}),
-    "ten megabytes": (
-        b'["' + b"x" * 10_000_000 + b'"]',
-        "application/json",
-        {"task": "core.drain", "id": "5"},
-    ),
 }
 
 
