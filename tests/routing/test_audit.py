@@ -11,12 +11,13 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
 
+from apps.core.models import Event
 from apps.messaging.choices import Status
 from apps.messaging.models import Conversation
 from apps.routing import tasks
 from apps.routing.choices import Chosen, ItemState, OfferState
 from apps.routing.models import Agent, Item, Offer, PresenceInterval
-from apps.routing.services import audit
+from apps.routing.services import audit, router
 from tests.factories import hand_to, make_agent, make_conversation, make_inbox, make_queue, put_in_line, ring
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,53 @@ def test_work_may_wait_for_a_moment(what):
         change(agent, free_since=timezone.now() - LONG_AGO)
     if what != "presence":
         PresenceInterval.objects.update(started_at=timezone.now() - LONG_AGO)
+    assert codes() == []
+
+
+@pytest.fixture
+def passed(queue, agent):
+    """Waits for longer than what the router just offered in the same queue."""
+    change(agent, capacity=4, present_until=timezone.now() + LONG_AGO)
+    first, second = put_in_line(queue, waited=90), put_in_line(queue, waited=60)
+    Event.objects.update(at=timezone.now() - timedelta(seconds=90))
+    change(first, state=ItemState.RESTING)
+    assert router.run(now=timezone.now()) == 1
+    assert second.offers.get().agent == agent
+    change(first, state=ItemState.WAITING)
+    return first
+
+
+def test_who_was_overtaken_in_his_line_is_found(queue, agent, passed):
+    (violation,) = audit.violations(now=timezone.now())
+    assert (violation.code, violation.subject) == ("I06", f"item {passed.pk}")
+    assert "was passed by item" in violation.text
+
+
+def test_who_has_priority_may_pass(queue, agent):
+    change(agent, capacity=4)
+    put_in_line(queue, waited=60)
+    put_in_line(queue, waited=30, credit=90)
+    assert router.run(now=timezone.now()) == 1
+    assert codes() == []
+
+
+@pytest.mark.parametrize(
+    "why", ["declined", "just came", "another policy", "the last agent counts", "a person chose", "long ago"]
+)
+def test_who_may_be_passed_is_not_overtaken(queue, agent, passed, why):
+    match why:
+        case "declined":
+            change(passed, not_to={str(agent.pk): 1})
+        case "just came":
+            Event.objects.filter(stream=passed.conversation.stream).update(at=timezone.now())
+        case "another policy":
+            change(queue, version=queue.version + 1)
+        case "the last agent counts":
+            change(queue, w_last=60)
+        case "a person chose":
+            Offer.objects.update(decision=None)
+        case "long ago":
+            Offer.objects.update(offered_at=timezone.now() - timedelta(hours=1))
     assert codes() == []
 
 

@@ -1,7 +1,8 @@
 """What must hold at every moment, as questions to the live database. An empty answer is a clean bill.
 
 The numbers are those of docs/promises: I04 one hand per conversation, I05 load within capacity, I06 no work beside a
-free agent, I07 no offer past its time, I08 nobody held by what is over, I09 no work with somebody who is gone.
+free agent and nobody overtaken in his line, I07 no offer past its time, I08 nobody held by what is over, I09 no work
+with somebody who is gone.
 """
 
 from __future__ import annotations
@@ -15,13 +16,23 @@ from functools import partial
 
 from django.core.cache import cache
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Abs, Coalesce
 
+from apps.core.models import Event
 from apps.messaging.choices import Status
-from apps.messaging.models import Conversation
+from apps.messaging.models import Conversation, stream
 
 from .. import policy
 from ..choices import HELD, Chosen, ItemState, OfferState
+from ..events import (
+    CallbackCancelled,
+    CallbackDue,
+    CallbackExpired,
+    ItemBack,
+    ItemEnqueued,
+    ItemMoved,
+    SnoozeEnded,
+)
 from ..models import Agent, Item, Offer, PresenceInterval
 from . import agents, world
 
@@ -34,6 +45,20 @@ LAST_LOOK = "routing.audit"
 # What the sweeps of every second and of every few seconds may take; anything older is a fault.
 PATIENCE = timedelta(seconds=5)
 HEALED_WITHIN = timedelta(seconds=15)
+OFFERS_LOOKED_AT = 5_000
+# With these somebody begins to wait in a line, whatever his place in it.
+_INTO_LINE = [
+    fact.type
+    for fact in (
+        ItemEnqueued,
+        ItemMoved,
+        ItemBack,
+        SnoozeEnded,
+        CallbackDue,
+        CallbackExpired,
+        CallbackCancelled,
+    )
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +160,52 @@ def no_work_beside_a_free_agent(now: datetime) -> Iterator[Violation]:
             yield Violation("I06", f"item {row.pk}", text)
 
 
+def nobody_is_overtaken(
+    now: datetime, *, looking_back: timedelta = timedelta(minutes=10)
+) -> Iterator[Violation]:
+    """I06: of one queue the agents get who is first in line, by priority and age, of those they may take.
+
+    Looks at who waits still and was passed since `looking_back` (or by the last few thousand offers): by what the
+    router offered (a person may choose) to somebody who could have had him.
+    """
+    ahead = Item.objects.waiting().filter(
+        queue=OuterRef("item__queue"),
+        line_key__lt=OuterRef("item__line_key") - Abs(OuterRef("item__queue__w_last")),
+        at__lt=OuterRef("offered_at") - PATIENCE,
+    )
+    recent = Offer.objects.filter(offered_at__gte=now - looking_back).order_by("-offered_at").values("pk")
+    chosen = Offer.objects.filter(pk__in=recent[:OFFERS_LOOKED_AT], item__queue=F("decision__queue"))
+    first = ahead.order_by("line_key", "id").values("pk")[:1]
+    offers = list(
+        chosen.annotate(passed=Subquery(first)).exclude(passed=None).select_related("item", "decision")
+    )
+    if not offers:
+        return
+    people = world.load_agents(now=now)
+    queues = world.load_queues({offer.item.queue_id for offer in offers})
+    passed = Item.objects.in_bulk({offer.passed for offer in offers})
+    for offer in offers:
+        item = passed[offer.passed]
+        queue = policy.effective_queue(queues[item.queue_id], people)
+        agent = next((one for one in people if one.id == offer.agent_id), None)
+        age = int((offer.offered_at - item.at).total_seconds())
+        might = agent and str(agent.id) not in item.not_to and policy.open_step(queue, agent, age) is not None
+        if might and _version(offer) == queue.version and _was_waiting(item, offer.offered_at):
+            text = f"was passed by item {offer.item_id}, which agent {offer.agent_id} was offered"
+            yield Violation("I06", f"item {item.pk}", text)
+
+
+def _version(offer: Offer) -> int | None:
+    return offer.decision.policy if offer.decision else None
+
+
+def _was_waiting(item: Item, moment: datetime) -> bool:
+    """For long enough to be seen: in this line, and rung for nobody."""
+    came = Event.objects.filter(stream=stream(item.conversation_id), type__in=_INTO_LINE)
+    last = came.aggregate(last=Max("at"))["last"]
+    return max(filter(None, (last, _waiting_since(item)))) + PATIENCE < moment
+
+
 def _free_since(now: datetime) -> dict[int, datetime]:
     """Since when each connected agent could have been offered something (agent id → time)."""
     states = dict(PresenceInterval.objects.filter(ended_at=None).values_list("agent", "started_at"))
@@ -195,6 +266,7 @@ CHECKS: tuple[Check, ...] = (
     one_acceptance_per_epoch,
     load_is_what_they_hold,
     no_work_beside_a_free_agent,
+    nobody_is_overtaken,
     every_conversation_is_in_line,
     no_offer_past_its_time,
     nobody_is_held_by_what_is_over,
