@@ -70,8 +70,9 @@ def test_nothing_waits_costs_next_to_nothing(django_assert_max_num_queries):
 
 def test_decision_is_stored_with_its_reasons_and_the_policy_it_used(run):
     queue = make_queue([(0, {"cards": 2})], w_fit=10)
-    chosen = make_agent(queue.team, skills={"cards": 3}, idle=40)
-    behind = make_agent(queue.team, skills={"cards": 2}, idle=40)
+    since = timezone.now() - timedelta(seconds=40)
+    chosen = make_agent(queue.team, skills={"cards": 3}, free_since=since)
+    behind = make_agent(queue.team, skills={"cards": 2}, free_since=since)
     stranger, novice = make_agent(make_team()), make_agent(queue.team)
     paused = make_agent(
         queue.team, skills={"cards": 2}, chosen=Chosen.NOT_READY, reason=make_reason("Lunch"), idle=1

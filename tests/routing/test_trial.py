@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -58,8 +60,9 @@ def boss(queue, settings):
 
 @pytest.fixture
 def people(queue):
-    ana = make_agent(queue.team, skills={"cards": 4}, idle=60)
-    ben = make_agent(queue.team, skills={"cards": 3}, idle=50)
+    now = timezone.now()
+    ana = make_agent(queue.team, skills={"cards": 4}, free_since=now - timedelta(seconds=60))
+    ben = make_agent(queue.team, skills={"cards": 3}, free_since=now - timedelta(seconds=50))
     eva = make_agent(queue.team, skills={"cards": 1})
     leo = make_agent(queue.team, skills={"cards": 5}, chosen=Chosen.SIGNED_OUT)
     mia = make_agent(queue.team, skills={"cards": 5}, capacity=4)

@@ -56,6 +56,7 @@ function replayed(frame) {
 let bar = null;
 
 socket.addEventListener("lost", () => {
+  if (document.documentElement.dataset.connected === "no") return;
   document.documentElement.dataset.connected = "no";
   clearTimeout(bar);
   // A blink is nobody's business.

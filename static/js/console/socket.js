@@ -18,7 +18,8 @@ export class DeskSocket extends EventTarget {
     super();
     this.url = url;
     addEventListener("online", () => this.connect());
-    addEventListener("offline", () => this.#socket?.close());
+    // A goodbye would wait for an answer that cannot come.
+    addEventListener("offline", () => this.#giveUp());
     document.addEventListener("visibilitychange", () => document.hidden || this.isReady || this.connect());
   }
 
@@ -83,10 +84,13 @@ export class DeskSocket extends EventTarget {
 
   #listenForSilence() {
     clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      const dead = this.#socket;
-      this.#lost(0);
-      dead?.close();
-    }, SILENCE);
+    this.#silence = setTimeout(() => this.#giveUp(), SILENCE);
+  }
+
+  #giveUp() {
+    const dead = this.#socket;
+    if (!dead) return;
+    this.#lost(0);
+    dead.close();
   }
 }
