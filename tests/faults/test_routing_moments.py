@@ -45,7 +45,7 @@ SEED = 1999
 
 @pytest.fixture
 def routers() -> Iterator[list[Router]]:
-    with two_routers() as both:
+    with two_routers(undisturbed=True) as both:
         yield both
 
 

@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from apps.core import dispatch
 from eml.replay import proof as proofs
 from eml.replay import stage as scenery
 from eml.replay import turns
@@ -28,7 +29,8 @@ from eml.replay.rest import TOO_MANY, NoAnswer
 
 MOST_FAULTS_SHOWN = 20
 # After the last customer left: the server's follow-up work, and the agents' last frames (seconds).
-SETTLE_SECONDS = 60.0
+# What a killed worker had in hand is due again when its lease ends.
+SETTLE_SECONDS = dispatch.LEASE.total_seconds() + 30
 
 
 class Command(BaseCommand):
