@@ -22,7 +22,7 @@ from apps.core import dispatch
 from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, Otherwise
-from apps.routing.models import Calendar, Item, Offer
+from apps.routing.models import Agent, Calendar, Item, Offer, Queue
 from apps.routing.models_hours import WEEKDAYS
 from apps.routing.services import agents, audit, bell, clock, offers, work
 from apps.users.choices import Role
@@ -110,12 +110,10 @@ def test_f37_skill_makes_him_eligible(routers: list[Router]) -> None:
 def test_f38_office_is_opened_by_hand(routers: list[Router]) -> None:
     """F38: a supervisor changes the hours in the admin, and whoever waits is offered within 5 s."""
     client = supervisor()
-    for _ in range(TIMES):
-        queue = make_queue(units=12, offer_seconds=300, calendar=make_calendar(every=""))
-        make_agents(1, queue)
-        (item,) = put_in_line(1, queue)
-        week = dict.fromkeys(WEEKDAYS, "00:00-24:00")
-        save_form(client, "routing_calendar", queue.calendar_id, "days", name=queue.name, zone="UTC", **week)
+    week = dict.fromkeys(WEEKDAYS, "00:00-24:00")
+    for item in [_waiting_outside_hours() for _ in range(TIMES)]:
+        name, calendar = item.queue.name, item.queue.calendar_id
+        save_form(client, "routing_calendar", calendar, "days", name=name, zone="UTC", **week)
         wait_for_ring(item, seconds=5)
     assert_in_order()
 
@@ -164,15 +162,18 @@ def _waiting_outside_hours() -> Item:
     return put_in_line(1, queue)[0]
 
 
+def _two_who_are_the_last() -> tuple[Item, list[Agent], Queue]:
+    """What waits for them, they themselves, and where it goes without them."""
+    other = make_queue(units=12, offer_seconds=300)
+    queue = make_queue(units=12, offer_seconds=300, when_unstaffed=Otherwise.OVERFLOW, overflow_to=other)
+    make_agents(1, other)
+    return put_in_line(1, queue)[0], make_agents(2, queue, capacity=0), other
+
+
 def test_f39_the_last_two_leave_at_the_same_moment(routers: list[Router]) -> None:
     """F39: whoever of them is the last, the line goes on to the other team at its old place, and is offered there."""
     dice = random.Random(SEED)
-    for _ in range(TIMES):
-        other = make_queue(units=12, offer_seconds=300)
-        queue = make_queue(units=12, offer_seconds=300, when_unstaffed=Otherwise.OVERFLOW, overflow_to=other)
-        make_agents(1, other)
-        last_two = make_agents(2, queue, capacity=0)
-        (item,) = put_in_line(1, queue)
+    for item, last_two, other in [_two_who_are_the_last() for _ in range(TIMES)]:
         leave = [doing("left", agents.choose, a.user, chosen=Chosen.SIGNED_OUT, by=a.user) for a in last_two]
         assert race([jittered(leave, dice)]) == [["left", "left"]]
         dispatch.drain()
