@@ -133,9 +133,6 @@ class ConversationQuerySet(models.QuerySet):
     def open(self) -> ConversationQuerySet:
         return self.exclude(status=Status.CLOSED)
 
-    def of_teams(self, team_ids: list[int]) -> ConversationQuerySet:
-        return self.filter(team_id__in=team_ids)
-
 
 class Conversation(models.Model):
     """One contact of one customer, from its first message to its disposition."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.errors import Conflict, EMLError, Forbidden, Invalid, NotFound
+from apps.core.errors import Conflict, EMLError, Forbidden, Invalid
 
 
 class AboveYourRole(Forbidden):
@@ -30,10 +30,6 @@ class LastAdmin(Conflict):
 class EmailTaken(Conflict):
     code = "email_taken"
     detail = _("There is a user with this e-mail address already.")
-
-
-class UserNotFound(NotFound):
-    detail = _("There is no such user.")
 
 
 class NotSignedIn(EMLError):

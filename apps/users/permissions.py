@@ -34,10 +34,6 @@ class IsSupervisor(HasRole):
     role = Role.SUPERVISOR
 
 
-class IsAdmin(HasRole):
-    role = Role.ADMIN
-
-
 class IsSignedIn(BasePermission):
     """Any active user, even one without a role; customers are no users."""
 

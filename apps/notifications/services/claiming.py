@@ -76,11 +76,6 @@ def _open_queues(way: str) -> list[SendingQueue]:
     return list(SendingQueue.objects.filter(way=way, is_paused=False).order_by("priority"))
 
 
-def usable_gateway(way: str, *, now: datetime) -> Gateway | None:
-    """The first in rank that does not rest."""
-    return next((row for row in _gateways(way) if not breaker_of(row).is_open(now)), None)
-
-
 def _gateways(way: str) -> list[Gateway]:
     bound = InboxGateway.objects.filter(gateway=OuterRef("pk"))
     active = Gateway.objects.filter(way=way, is_active=True).annotate(has_inboxes=Exists(bound))
