@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from apps.core.events import SYSTEM
@@ -12,21 +12,7 @@ from apps.notifications.models import Campaign, Delivery, Segment
 from apps.notifications.services import campaigns, feeding, sending
 from apps.users.models import ContactPoint, Customer, Team
 from tests.factories import make_customer, make_team, make_template
-
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-
-
-class Time:
-    """Stands still until it is moved."""
-
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
+from tests.notifications.gate import NOW, Time
 
 
 def make_segment(filter: dict[str, Any] | None = None, **fields: Any) -> Segment:
@@ -82,3 +68,8 @@ def run(clock: Time, *, seconds: float = 4, tick: float = 2, ways: Iterable[str]
 
 def of(campaign: Campaign) -> list[Delivery]:
     return list(Delivery.objects.filter(cause=campaign.cause).order_by("due_at", "id"))
+
+
+def state_of(campaign: Campaign) -> str:
+    campaign.refresh_from_db()
+    return campaign.state

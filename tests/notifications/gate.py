@@ -1,11 +1,11 @@
-"""A gateway for tests: does what it is told and remembers what it saw."""
+"""For tests: a gateway that does what it is told and remembers what it saw, and a clock moved by hand."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.notifications.choices import Way
@@ -14,6 +14,21 @@ from apps.notifications.models import Delivery, Gateway
 from apps.users.choices import ContactKind
 from apps.users.models import ContactPoint, Customer
 from tests.factories import make_customer
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+class Time:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **span: float) -> None:
+        self.now += timedelta(**span)
 
 
 @dataclass

@@ -16,7 +16,8 @@ from apps.notifications.models import CampaignRecipient
 from apps.notifications.services import campaign_lists, campaigns
 from apps.users.models import ContactPoint
 from tests.factories import make_customer, make_team
-from tests.notifications.campaigning import NOW, Time, add_email, make_campaign, make_segment, start
+from tests.notifications.campaigning import add_email, make_campaign, make_segment, start
+from tests.notifications.gate import NOW, Time
 
 
 def read(text: str | bytes) -> list[campaign_csv.Line]:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.core.errors import Conflict
 from apps.core.events import SYSTEM
 from apps.core.models import Event
-from apps.notifications import campaign_csv, campaign_figures, campaign_previews, errors, gateways, ledger
+from apps.notifications import campaign_csv, campaign_figures, campaign_previews, errors, ledger
 from apps.notifications.choices import CampaignState, DeliveryState, ErrorKind, PurposeKind, Reason
 from apps.notifications.gateways import Outcome
 from apps.notifications.models import (
@@ -27,8 +27,6 @@ from apps.notifications.services import campaign_lists, campaigns, feeding, send
 from apps.users.services import customers as customer_service
 from tests.factories import make_customer, make_purpose, make_team, make_template
 from tests.notifications.campaigning import (
-    NOW,
-    Time,
     feed,
     make_campaign,
     make_segment,
@@ -36,23 +34,11 @@ from tests.notifications.campaigning import (
     people,
     run,
     start,
+    state_of,
 )
-from tests.notifications.gate import Gate, make_gateway
+from tests.notifications.gate import NOW, Gate
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    made = Gate()
-    monkeypatch.setitem(gateways.KINDS, "gate", made)
-    make_gateway()
-    return made
 
 
 @pytest.fixture
@@ -62,11 +48,6 @@ def team():
 
 def seen(gate: Gate) -> list[str]:
     return sorted(outgoing.to for outgoing in gate.seen)
-
-
-def state_of(campaign: Campaign) -> str:
-    campaign.refresh_from_db()
-    return campaign.state
 
 
 def kinds(campaign: Campaign) -> list[str]:

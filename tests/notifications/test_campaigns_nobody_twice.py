@@ -20,8 +20,8 @@ from apps.users.errors import MergedAlready
 from apps.users.models import Customer
 from apps.users.services import customers
 from tests.factories import make_customer, make_team
-from tests.notifications.campaigning import Time, add_email, feed, make_campaign, people, run, start
-from tests.notifications.gate import Gate, make_gateway
+from tests.notifications.campaigning import add_email, feed, make_campaign, people, run, start
+from tests.notifications.gate import Gate, Time, make_gateway
 
 pytestmark = pytest.mark.django_db
 ACTS = ["tick", "tick", "send", "send", "pause", "resume", "crash", "wait", "merge", "again"]

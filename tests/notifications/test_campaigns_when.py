@@ -7,38 +7,20 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from apps.notifications import campaign_figures, gateways
+from apps.notifications import campaign_figures
 from apps.notifications.choices import CampaignState, Reason
-from apps.notifications.models import Campaign, CampaignRecipient, SendingQueue, SendingRule
+from apps.notifications.models import CampaignRecipient, SendingQueue, SendingRule
 from apps.notifications.services import feeding, sending
 from tests.factories import make_team, make_template
-from tests.notifications.campaigning import NOW, Time, feed, make_campaign, of, people, run, start
-from tests.notifications.gate import Gate, make_gateway
+from tests.notifications.campaigning import feed, make_campaign, of, people, run, start, state_of
+from tests.notifications.gate import NOW
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    made = Gate()
-    monkeypatch.setitem(gateways.KINDS, "gate", made)
-    make_gateway()
-    return made
-
-
-@pytest.fixture
 def team():
     return make_team()
-
-
-def state_of(campaign: Campaign) -> str:
-    campaign.refresh_from_db()
-    return campaign.state
 
 
 # Pace

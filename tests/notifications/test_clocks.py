@@ -11,12 +11,11 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
-from apps.notifications import gateways
 from apps.notifications.choices import DeliveryState, Way
 from apps.notifications.clock import DatabaseClock
 from apps.notifications.models import Delivery, Purpose, Template, TemplateVersion
 from apps.notifications.services import claiming, reminders, sending
-from tests.notifications.gate import Gate, make_delivery, make_gateway, reachable
+from tests.notifications.gate import Time, make_delivery, reachable
 
 pytestmark = pytest.mark.django_db
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -24,14 +23,6 @@ on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite's clock is the host's; there is only one"
 )
 SKEWS = [timedelta(hours=1), timedelta(hours=-1), timedelta(minutes=10), timedelta(minutes=-10)]
-
-
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    made = Gate()
-    monkeypatch.setitem(gateways.KINDS, "gate", made)
-    make_gateway()
-    return made
 
 
 class Host:
@@ -83,14 +74,6 @@ def test_f23_a_host_with_a_wrong_clock_takes_no_work_away_from_another(gate, hos
     assert sending.work_off(Way.EMAIL, clock=other) == 0
     row.refresh_from_db()
     assert (row.state, row.claim) == (DeliveryState.SENDING, 1)
-
-
-class Time:
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def daily(at: time, *, start: date, now: datetime) -> None:

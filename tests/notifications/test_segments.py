@@ -16,7 +16,7 @@ from apps.notifications.errors import SegmentInvalid
 from apps.notifications.models import Preference
 from apps.users.models import ContactPoint, Customer
 from tests.factories import make_conversation, make_customer, make_purpose
-from tests.notifications.campaigning import NOW
+from tests.notifications.gate import NOW
 
 GOOD: dict[str, Any] = {
     "languages": ["de", "pt-br"],

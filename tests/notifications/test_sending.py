@@ -25,28 +25,9 @@ from apps.notifications.models import (
     Suppression,
 )
 from apps.notifications.services import claiming, recording, rendering, sending
-from tests.notifications.gate import Gate, make_delivery, make_gateway, reachable
+from tests.notifications.gate import NOW, Gate, Time, make_delivery, make_gateway, reachable
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-
-
-class Time:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -23,27 +23,13 @@ from apps.notifications.services import sending
 from apps.users.choices import ContactKind
 from apps.users.models import ContactPoint, Customer
 from tests.factories import make_customer
-from tests.notifications.gate import make_delivery, make_gateway, reachable
+from tests.notifications.gate import NOW, Time, make_delivery, make_gateway, reachable
 from tests.notifications.gateways.conftest import serve
 from tests.notifications.gateways.local import Answering, Call, Reply, Server
 from tests.notifications.posts import post_office
 
 __all__ = ["serve"]
-NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 PATIENCE_SECONDS = 0.3
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
 
 
 @pytest.fixture
