@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.core.models import ErrorGroup, Event, Handling
-from apps.messaging.models import Arrival, CannedReply, Disposition, Inbox, Tag
+from apps.messaging.models import Arrival, CannedReply, Conversation, Disposition, Inbox, Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.notifications import links
 from apps.notifications.choices import Way
@@ -38,7 +38,7 @@ from apps.notifications.models import (
     TemplateVersion,
     WebhookSubscription,
 )
-from apps.routing.models import Calendar, Callback, Decision, Item, Offer, PolicyVersion
+from apps.routing.models import Agent, Calendar, Callback, Decision, Item, Offer, PolicyVersion
 from apps.users.choices import Role
 from apps.users.models import ContactPoint, Customer, User
 from apps.users.services import tokens
@@ -155,77 +155,99 @@ def _side(letter: str) -> tuple[Side, User, Any]:
     mark = MARKS[letter]
     team = make_team(f"Team {mark}")
     queue = make_queue(team=team, wrap_up_seconds=30)
-    version = PolicyVersion.objects.create(
-        queue=queue, number=1, at=now, policy={"settings": {"name": mark}, "steps": [], "levels": {}}
-    )
     inbox = make_inbox(queue=queue, slug=f"inbox-of-{letter}")
     agent = make_agent(
         team, user=make_user(teams=[team], name=f"Agent {mark}", password=PASSWORD), capacity=300
     )
     customer = make_customer([team], name=f"Customer {mark}")
-    double = make_customer([team], name=f"Double {mark}")
-    contact = ContactPoint.objects.create(customer=customer, kind="email", value=f"{mark}@example.com")
     item = hand_to(put_in_line(queue, customer=customer), agent)
-    conversation = item.conversation
-    make_message(conversation, f"words {mark}")
-    notes.add(conversation, body=f"note {mark}", by=agent.user, now=now)
-    _visitor, token = make_visitor(conversation)
-    file = SimpleUploadedFile(f"{mark}.txt", mark.encode())
-    attachment = attachments.store(conversation, file, by=agent.user, now=now)
-    make_message(conversation, "with a file", user=agent.user, attachment_ids=(attachment.pk,))
-    offer = ring(put_in_line(queue), agent)
+    _visitor, token = make_visitor(item.conversation)
     closed = hand_to(put_in_line(queue), agent).conversation
-    # Longer than the tests take: what rings goes on ringing, and nobody's connection is lost.
-    Offer.objects.filter(pk=offer.pk).update(expires_at=now + LONG)
-    type(agent).objects.filter(pk=agent.pk).update(present_until=now + LONG)
     _closed, closed_token = make_visitor(closed)
     conversations.close(closed.pk, by=agent.user, now=now)
-    purpose = make_purpose()
-    notice = Notice.objects.create(user=agent.user, title=f"notice {mark}")
-    event = Event.objects.filter(stream=conversation.stream).latest("id")
     keys = {
-        "conversation": conversation.pk,
+        "conversation": item.conversation_id,
         "closed": closed.pk,
         "customer": customer.pk,
-        "double": double.pk,
-        "contact": contact.pk,
-        "offer": offer.pk,
+        "double": make_customer([team], name=f"Double {mark}").pk,
         "queue": queue.pk,
-        "version": version.pk,
         "user": agent.user.pk,
         "agent": agent.pk,
         "team": team.pk,
         "inbox": inbox.slug,
         "inbox_row": inbox.pk,
-        "attachment": attachment.pk,
-        "event": event.pk,
-        "notice": notice.pk,
+        **_said(item.conversation, agent, mark),
+        **_lined_up(item, agent, mark),
+        **_wished(customer, mark),
         **_reminded(customer, team, mark),
-        "follow_up": _follow_up(agent.user, conversation).pk,
+        "follow_up": _follow_up(agent.user, item.conversation).pk,
         **_many(team, mark),
-        "handling": _handling(event).pk,
         "canned": CannedReply.objects.create(shortcut=f"hi-{letter}", title=mark, body=mark, team=team).pk,
-        "item": put_in_line(queue).pk,
-        "decision": _decision(item, agent).pk,
-        "callback": _callback(queue).pk,
-        "wishes": links.token(links.Wish(customer.pk, purpose.pk, Way.EMAIL)),
-        "preference": Preference.objects.create(
-            customer=customer, purpose=purpose, way=Way.EMAIL, is_wanted=True, source="staff"
-        ).pk,
         **_sent(customer, mark),
         "arrival": _arrival(inbox, mark).pk,
         **_shared(agent),
     }
-    for key, row in {
+    versioned = {
         "customer": customer,
         "user": agent.user,
         "inbox_row": inbox,
         "queue": queue,
         "canned": CannedReply.objects.get(pk=keys["canned"]),
         "segment": Segment.objects.get(pk=keys["segment"]),
-    }.items():
-        keys[f"{key}_history"] = row.history.latest().pk
-    return Side(agent.user, token, closed_token, customer, keys), agent.user, team
+    }
+    history = {f"{key}_history": row.history.latest().pk for key, row in versioned.items()}
+    return Side(agent.user, token, closed_token, customer, keys | history), agent.user, team
+
+
+def _said(conversation: Conversation, agent: Agent, mark: str) -> dict[str, Any]:
+    """Words, a note and a file of this conversation, and what the log tells of it."""
+    now = timezone.now()
+    make_message(conversation, f"words {mark}")
+    notes.add(conversation, body=f"note {mark}", by=agent.user, now=now)
+    file = SimpleUploadedFile(f"{mark}.txt", mark.encode())
+    attachment = attachments.store(conversation, file, by=agent.user, now=now)
+    make_message(conversation, "with a file", user=agent.user, attachment_ids=(attachment.pk,))
+    event = Event.objects.filter(stream=conversation.stream).latest("id")
+    notice = Notice.objects.create(user=agent.user, title=f"notice {mark}")
+    return {
+        "attachment": attachment.pk,
+        "event": event.pk,
+        "handling": _handling(event).pk,
+        "notice": notice.pk,
+    }
+
+
+def _lined_up(item: Item, agent: Agent, mark: str) -> dict[str, Any]:
+    """What waits, rings and was decided in this item's queue."""
+    queue, now = item.queue, timezone.now()
+    version = PolicyVersion.objects.create(
+        queue=queue, number=1, at=now, policy={"settings": {"name": mark}, "steps": [], "levels": {}}
+    )
+    offer = ring(put_in_line(queue), agent)
+    # Longer than the tests take: what rings goes on ringing, and nobody's connection is lost.
+    Offer.objects.filter(pk=offer.pk).update(expires_at=now + LONG)
+    Agent.objects.filter(pk=agent.pk).update(present_until=now + LONG)
+    return {
+        "version": version.pk,
+        "offer": offer.pk,
+        "item": put_in_line(queue).pk,
+        "decision": _decision(item, agent).pk,
+        "callback": _callback(queue).pk,
+    }
+
+
+def _wished(customer: Customer, mark: str) -> dict[str, Any]:
+    """An address of the customer, and what is wanted there."""
+    contact = ContactPoint.objects.create(customer=customer, kind="email", value=f"{mark}@example.com")
+    purpose = make_purpose()
+    preference = Preference.objects.create(
+        customer=customer, purpose=purpose, way=Way.EMAIL, is_wanted=True, source="staff"
+    )
+    return {
+        "contact": contact.pk,
+        "wishes": links.token(links.Wish(customer.pk, purpose.pk, Way.EMAIL)),
+        "preference": preference.pk,
+    }
 
 
 def _arrival(inbox: Inbox, mark: str) -> Arrival:

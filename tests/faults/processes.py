@@ -25,6 +25,7 @@ from typing import IO, Any
 
 import httpx
 import psycopg
+import pytest
 
 from eml.settings import env
 from tests import databases
@@ -32,6 +33,10 @@ from tests import databases
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180.0
 OURS = ("EML_", "DATABASE_URL", "REDIS_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
+
+needs_servers = pytest.mark.skipif(
+    not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
+)
 
 
 def wait_until(is_so: Callable[[], bool], *, seconds: float, what: str) -> float:

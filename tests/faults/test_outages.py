@@ -22,16 +22,21 @@ import psycopg
 import pytest
 from websockets.sync.client import connect
 
-from tests.faults.processes import Installation, Servers, assert_clean, wait_until, write_conversations
+from tests.faults.processes import (
+    Installation,
+    Servers,
+    assert_clean,
+    needs_servers,
+    wait_until,
+    write_conversations,
+)
 
 pytestmark = [
     pytest.mark.alone,
     pytest.mark.slow,
     pytest.mark.services,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
-    ),
+    needs_servers,
 ]
 
 CONVERSATIONS = 10

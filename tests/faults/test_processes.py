@@ -27,6 +27,7 @@ from tests.faults.processes import (
     Process,
     assert_clean,
     embedded,
+    needs_servers,
     wait_until,
     write_conversations,
 )
@@ -35,9 +36,6 @@ SEED = int(os.environ.get("EML_TEST_SEED", 0)) or random.SystemRandom().randrang
 
 pytestmark = pytest.mark.alone
 slow = pytest.mark.slow
-on_services = pytest.mark.skipif(
-    not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
-)
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def test_f02_a_server_that_is_stopped_in_mid_conversation_comes_back_unnoticed(
 
 @slow
 @pytest.mark.services
-@on_services
+@needs_servers
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("role", ["web1", "worker", "scheduler"])
 def test_f01_f05_f08_a_role_killed_in_mid_conversation_loses_nothing(

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from tests.faults.processes import OURS, ROOT
+from tests.faults.processes import OURS, ROOT, needs_servers
 
 ROUNDS = 10
 SEED = int(os.environ.get("EML_TEST_SEED", 0)) or random.SystemRandom().randrange(1, 10**6)
@@ -22,9 +22,7 @@ SEED = int(os.environ.get("EML_TEST_SEED", 0)) or random.SystemRandom().randrang
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.services
-@pytest.mark.skipif(
-    not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
-)
+@needs_servers
 @pytest.mark.timeout(600)
 def test_f05_f08_reminders_survive_kills_of_all_that_sends_them() -> None:
     print(f"EML_TEST_SEED={SEED}")

@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 from kombu import Connection, Exchange, Producer
 
-from tests.faults.processes import Installation, assert_clean, wait_until, write_conversations
+from tests.faults.processes import Installation, assert_clean, needs_servers, wait_until, write_conversations
 
 pytestmark = [
     pytest.mark.alone,
     pytest.mark.slow,
     pytest.mark.services,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        not os.environ.get("DATABASE_URL"), reason="needs PostgreSQL, Redis and RabbitMQ (tests/servers)"
-    ),
+    needs_servers,
 ]
 QUEUE = "eml"
 # The worker and its children.
