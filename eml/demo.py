@@ -8,7 +8,7 @@ from apps.core.events import SYSTEM
 from apps.messaging.models import CannedReply, Disposition, Inbox, Tag
 from apps.routing.choices import Otherwise
 from apps.routing.models import AgentSkill, Calendar, InboxRoute, NotReadyReason, Queue, Skill
-from apps.routing.models_hours import WEEKDAYS
+from apps.routing.models.hours import WEEKDAYS
 from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from apps.routing.services import agents, policies
 from apps.users.choices import Role

@@ -34,7 +34,7 @@ from apps.routing.models import (
     Skill,
     Step,
 )
-from apps.routing.models_hours import WEEKDAYS
+from apps.routing.models.hours import WEEKDAYS
 from apps.routing.services import agents, offers, queueing
 from apps.users.choices import Role
 from apps.users.models import Customer, Team, User

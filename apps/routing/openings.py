@@ -15,7 +15,7 @@ from holidays import country_holidays, list_localized_countries
 from . import hours, staffing
 from .choices import Otherwise
 from .models import Calendar, CalendarDay, Item, Queue
-from .models_hours import WEEKDAYS
+from .models.hours import WEEKDAYS
 
 # So far ahead customers are told when somebody is there.
 TOLD = timedelta(days=7)

@@ -23,7 +23,7 @@ from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, Otherwise
 from apps.routing.models import Agent, Calendar, Item, Offer, Queue
-from apps.routing.models_hours import WEEKDAYS
+from apps.routing.models.hours import WEEKDAYS
 from apps.routing.services import agents, audit, bell, clock, offers, work
 from apps.users.choices import Role
 from tests.factories import make_calendar, make_queue, make_skill, make_user

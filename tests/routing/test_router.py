@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.core.events import SYSTEM
 from apps.routing.choices import Chosen, ItemState
 from apps.routing.models import Agent, CalendarDay, Decision, Item, Offer
-from apps.routing.models_hours import WEEKDAYS
+from apps.routing.models.hours import WEEKDAYS
 from apps.routing.services import agents, clock, lease, offers, policies, router, work, world
 from apps.routing.services.engine import Engine
 from tests.factories import make_agent, make_calendar, make_queue, make_reason, make_team, put_in_line

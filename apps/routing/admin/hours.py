@@ -25,7 +25,7 @@ from apps.core.admin_base import HistoryAdmin, SearchSelectWidget, TabularInline
 
 from .. import hours, openings
 from ..models import Calendar, CalendarDay
-from ..models_hours import WEEKDAYS
+from ..models.hours import WEEKDAYS
 from ..services import bell
 
 

@@ -7,7 +7,7 @@ import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
 
-import apps.routing.models_hours
+import apps.routing.models.hours
 
 
 class Migration(migrations.Migration):
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Monday",
                     ),
                 ),
@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Tuesday",
                     ),
                 ),
@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Wednesday",
                     ),
                 ),
@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Thursday",
                     ),
                 ),
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Friday",
                     ),
                 ),
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Saturday",
                     ),
                 ),
@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Sunday",
                     ),
                 ),
@@ -607,7 +607,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Monday",
                     ),
                 ),
@@ -616,7 +616,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Tuesday",
                     ),
                 ),
@@ -625,7 +625,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Wednesday",
                     ),
                 ),
@@ -634,7 +634,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Thursday",
                     ),
                 ),
@@ -643,7 +643,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Friday",
                     ),
                 ),
@@ -652,7 +652,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Saturday",
                     ),
                 ),
@@ -661,7 +661,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="Sunday",
                     ),
                 ),
@@ -732,7 +732,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Like 08:00-12:30. Empty: closed.",
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="open",
                     ),
                 ),
@@ -1274,7 +1274,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         help_text="Like 08:00-12:30. Empty: closed.",
                         max_length=120,
-                        validators=[apps.routing.models_hours.validate_ranges],
+                        validators=[apps.routing.models.hours.validate_ranges],
                         verbose_name="open",
                     ),
                 ),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.messaging.models import Conversation, stream
 
-from .choices import CallbackState, CallbackWay
+from ..choices import CallbackState, CallbackWay
 
 
 class CallbackQuerySet(models.QuerySet):
