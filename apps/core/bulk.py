@@ -1,12 +1,12 @@
-"""Many new rows at once, for those who store hundreds per second: COPY on PostgreSQL, `bulk_create` elsewhere."""
+"""Many rows at once, for those who store hundreds per second: COPY and UPDATE … FROM on PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Field, Model
 
 Row = TypeVar("Row", bound=Model)
 
@@ -36,3 +36,41 @@ def insert(model: type[Row], rows: Sequence[Row]) -> Sequence[Row]:
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
     return rows
+
+
+def update(rows: Sequence[Row], fields: Sequence[str]) -> None:
+    """Write these fields of rows of one model, one row at most for each key; by `attname` where a field is a reference.
+
+    As `bulk_update`, without its CASE for every field and row.
+    """
+    if not rows:
+        return
+    meta, quote = rows[0]._meta, connection.ops.quote_name
+    columns = [field for field in meta.concrete_fields if field.name in fields]
+    values = [_prepared(rows, field) for field in columns]
+    keys = _prepared(rows, meta.pk)
+    names = [quote(field.column or field.name) for field in columns]
+    table, key = quote(meta.db_table), quote(meta.pk.column or meta.pk.name)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            written = ", ".join(f"{name} = new.{name}" for name in names)
+            arrays = ", ".join(f"%s::{_type(field)}[]" for field in (*columns, meta.pk))
+            cursor.execute(
+                f"UPDATE {table} SET {written} FROM unnest({arrays}) AS new ({', '.join(names)}, {key})"
+                f" WHERE {table}.{key} = new.{key}",
+                [*values, keys],
+            )
+        else:
+            written = ", ".join(f"{name} = %s" for name in names)
+            cursor.executemany(
+                f"UPDATE {table} SET {written} WHERE {key} = %s", list(zip(*values, keys, strict=True))
+            )
+
+
+def _prepared(rows: Sequence[Row], field: Field) -> list[Any]:
+    return [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
+
+
+def _type(field: Field) -> str | None:
+    """What a cast to it is called: a key's own type says that it counts by itself."""
+    return field.cast_db_type(connection) if not field.primary_key else field.rel_db_type(connection)

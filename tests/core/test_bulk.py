@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from apps.core import bulk
-from apps.core.models import Event
+from apps.core.models import Event, Handling
 
 pytestmark = pytest.mark.django_db
 
@@ -30,3 +30,34 @@ def test_rows_are_stored_as_they_are_and_have_their_keys(how_many):
     for row in stored:
         again = Event.objects.get(pk=row.pk)
         assert (again.type, again.stream, again.payload, again.at) == ("x", row.stream, row.payload, now)
+
+
+@pytest.mark.parametrize("how_many", [0, 1, 20])
+def test_fields_of_many_rows_are_written_and_no_others(how_many):
+    now = timezone.now()
+    events = bulk.insert(
+        Event, [Event(type="x", stream=f"s:{n}", payload={}, actor="a", at=now) for n in range(how_many + 1)]
+    )
+    *rows, other = bulk.insert(
+        Handling,
+        [Handling(event=event, subscriber=event.stream, stream=event.stream, due_at=now) for event in events],
+    )
+    for n, row in enumerate(rows):
+        row.subscriber, row.tries, row.last_error = "unwritten", n, f'ü"{n}\\'
+        row.event = events[how_many - n]
+    bulk.update(rows, ["tries", "last_error", "event"])
+    for n, row in enumerate(rows):
+        again = Handling.objects.get(pk=row.pk)
+        assert (again.subscriber, again.tries, again.event) == (f"s:{n}", n, events[how_many - n])
+        assert again.last_error == row.last_error
+    assert Handling.objects.get(pk=other.pk).tries == 0
+
+
+def test_values_of_json_are_written():
+    rows = bulk.insert(
+        Event, [Event(type="x", stream="s", payload={}, actor="a", at=timezone.now()) for _ in range(3)]
+    )
+    for n, row in enumerate(rows):
+        row.payload = {"n": n, "list": [None, "ü"]}
+    bulk.update(rows, ["payload"])
+    assert [row.payload for row in Event.objects.order_by("id")] == [row.payload for row in rows]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from apps.core import events
+from apps.core import bulk, events
 from apps.core.batching import Batcher
 from apps.core.errors import EMLError
 from apps.users.models import User
@@ -211,24 +210,9 @@ class _Writing:
         ]
 
     def _update_conversations(self) -> None:
-        touched = {message.conversation_id: message.conversation for _, message, _ in self.new}.values()
-        with connection.cursor() as cursor:
-            # psycopg sends these in one pipeline; the ORM's bulk_update would build a CASE per field and row.
-            cursor.executemany(
-                "UPDATE messaging_conversation SET last_seq = %s, last_message_at = %s, last_sender = %s,"
-                " preview = %s, first_answer_at = %s WHERE id = %s",
-                [
-                    (
-                        c.last_seq,
-                        _sql(c.last_message_at),
-                        c.last_sender,
-                        c.preview,
-                        _sql(c.first_answer_at),
-                        c.pk,
-                    )
-                    for c in touched
-                ],
-            )
+        touched = {message.conversation_id: message.conversation for _, message, _ in self.new}
+        fields = ["last_seq", "last_message_at", "last_sender", "preview", "first_answer_at"]
+        bulk.update(list(touched.values()), fields)
 
     def _sent(self, message: Message, is_new: bool) -> Sent:
         return Sent(id=message.pk, seq=message.seq, at=message.at, is_new=is_new)
@@ -253,7 +237,3 @@ class _Writing:
             return {}
         unused = Attachment.objects.select_for_update().filter(id__in=ids, message=None)
         return {file.pk: file for file in unused}
-
-
-def _sql(value: datetime | None) -> Any:
-    return connection.ops.adapt_datetimefield_value(value)
