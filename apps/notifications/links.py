@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import hmac
+from base64 import urlsafe_b64encode
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -30,9 +33,18 @@ def token(wish: Wish) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _token(wish: Wish, _secret_key: str) -> str:
-    """Kept for a moment: a mail says it in its text and in its headers, and signing is the dearest part of both."""
-    return _signer().sign(f"{wish.customer_id}-{wish.purpose_id}-{wish.way}")
+def _token(wish: Wish, secret_key: str) -> str:
+    """What `_signer` would make of it, at a tenth of the price. Kept for a moment: a mail says it in its text and
+    in its headers."""
+    text = f"{wish.customer_id}-{wish.purpose_id}-{wish.way}"
+    signature = urlsafe_b64encode(hmac.digest(_key(secret_key), text.encode(), "sha256"))
+    return f"{text}.{signature.rstrip(b'=').decode()}"
+
+
+@functools.lru_cache(maxsize=4)
+def _key(secret_key: str) -> bytes:
+    """The signer derives it anew for each signature."""
+    return hashlib.sha256(f"{SALT}signer{secret_key}".encode()).digest()
 
 
 def wish(token: str) -> Wish | None:

@@ -113,8 +113,14 @@ class Delivery(models.Model):
     # "customer:7", "user:5", "webhook:3"; `address` is where it went, filled in when it is sent.
     recipient = models.CharField(_("recipient"), max_length=40)
     way = models.CharField(_("way"), max_length=10, choices=Way)
+    # Every state it goes through is a new entry in each index of this table: only what is looked for has one.
     customer = models.ForeignKey(
-        Customer, models.PROTECT, null=True, related_name="deliveries", verbose_name=_("customer")
+        Customer,
+        models.PROTECT,
+        null=True,
+        related_name="deliveries",
+        verbose_name=_("customer"),
+        db_index=False,
     )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -122,14 +128,25 @@ class Delivery(models.Model):
         null=True,
         related_name="deliveries",
         verbose_name=_("user"),
+        db_index=False,
     )
     address = models.CharField(_("address"), max_length=500, blank=True)
     purpose = models.ForeignKey(
-        Purpose, models.PROTECT, null=True, related_name="deliveries", verbose_name=_("purpose")
+        Purpose,
+        models.PROTECT,
+        null=True,
+        related_name="deliveries",
+        verbose_name=_("purpose"),
+        db_index=False,
     )
     # Empty for what has no template: an agent's answer, a webhook. Those carry their text in `context`.
     template_version = models.ForeignKey(
-        TemplateVersion, models.PROTECT, null=True, related_name="deliveries", verbose_name=_("template")
+        TemplateVersion,
+        models.PROTECT,
+        null=True,
+        related_name="deliveries",
+        verbose_name=_("template"),
+        db_index=False,
     )
     # Ids and small values that the placeholders need; never more than the text shows.
     context = models.JSONField(_("context"), default=dict)
@@ -146,10 +163,14 @@ class Delivery(models.Model):
     leased_until = models.DateTimeField(null=True)
     claim = models.PositiveIntegerField(default=0)
     gateway = models.ForeignKey(
-        Gateway, models.SET_NULL, null=True, related_name="deliveries", verbose_name=_("gateway")
+        Gateway,
+        models.SET_NULL,
+        null=True,
+        related_name="deliveries",
+        verbose_name=_("gateway"),
+        db_index=False,
     )
-    # By this gateway and no other, as long as it has inboxes of its own and is switched on. Nobody asks for all of a
-    # gateway, so there is no index to keep.
+    # By this gateway and no other, as long as it has inboxes of its own and is switched on.
     via = models.ForeignKey(
         Gateway, models.SET_NULL, null=True, related_name="+", verbose_name=_("only by"), db_index=False
     )
@@ -176,6 +197,11 @@ class Delivery(models.Model):
                 fields=["way", "priority"], condition=Q(state__in=["dead", "review"]), name="delivery_stuck"
             ),
             models.Index(fields=["customer", "-id"], name="delivery_by_customer"),
+            models.Index(fields=["user", "-id"], condition=Q(user__isnull=False), name="delivery_by_user"),
+            # What a new text of a template is for.
+            models.Index(
+                fields=["template_version"], condition=Q(state="due"), name="delivery_due_with_text"
+            ),
             models.Index(
                 fields=["provider_id"], condition=~Q(provider_id=""), name="delivery_by_provider_id"
             ),
@@ -197,12 +223,13 @@ class Delivery(models.Model):
 class Attempt(models.Model):
     """One try to send a delivery, and how it ended."""
 
+    # The index of `attempt_once` serves it too.
     delivery = models.ForeignKey(
-        Delivery, models.CASCADE, related_name="attempts", verbose_name=_("delivery")
+        Delivery, models.CASCADE, related_name="attempts", verbose_name=_("delivery"), db_index=False
     )
     number = models.PositiveSmallIntegerField(_("number"))
     gateway = models.ForeignKey(
-        Gateway, models.SET_NULL, null=True, related_name="+", verbose_name=_("gateway")
+        Gateway, models.SET_NULL, null=True, related_name="+", verbose_name=_("gateway"), db_index=False
     )
     at = models.DateTimeField(_("at"))
     # Empty when it went out.

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from apps.core import events
+from apps.core.among import array
 from apps.core.events import SYSTEM, Entry
 
 from .. import retry
@@ -156,7 +157,7 @@ def _write_set(all_ended: Sequence[Ended], now: datetime) -> set[int]:
         strict=True,
     )
     with connection.cursor() as cursor:
-        cursor.execute(_SET, [*(list(column) for column in columns), now])
+        cursor.execute(_SET, [*map(array, columns), now])
         return {pk for (pk,) in cursor.fetchall()}
 
 

@@ -10,19 +10,16 @@ import base64
 import binascii
 import functools
 import re
-from collections.abc import Mapping
 from email.header import Header
 from email.utils import encode_rfc2231, parseaddr
 
 from ..contract import File, Outgoing
 
 LONGEST_LINE = 900
-_PLAIN = re.compile(r"[\x20-\x7e]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}")
 # Not to be sent as it is: what is no text, and what looks like the end of a part.
-_ODD = re.compile(r"\0|--=_")
+_ODD = ("\0", "--=_")
 _TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
-_BREAKS = re.compile(r"\r\n|\r|\n")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[^\s@<>,;:\"()\[\]\\]{1,255}")
 # Ours to say.
 _OWN = frozenset(
@@ -64,16 +61,14 @@ def message_id(outgoing: Outgoing, *, domain: str) -> str:
 
 def build(outgoing: Outgoing, *, sender: str, to: str, date: str, domain: str) -> bytes:
     """The whole mail, dot-stuffed, without the final dot. `sender` may have a name, `to` is an envelope's address."""
-    headers = {
-        "From": _sender(sender),
-        "To": to,
-        "Subject": outgoing.subject,
-        "Date": date,
-        "Message-ID": message_id(outgoing, domain=domain),
-        **_others(outgoing.headers),
-        "MIME-Version": "1.0",
-    }
-    lines = [f"{name}: {_value(value)}" for name, value in headers.items()]
+    headers = outgoing.headers
+    lines = [
+        _frame(sender, date),
+        f"To: {_value(to)}",
+        f"Subject: {_value(outgoing.subject)}",
+        f"Message-ID: {_value(message_id(outgoing, domain=domain))}",
+        *(f"{name}: {_value(headers[name])}" for name in _others(tuple(headers))),
+    ]
     body = _alternatives(outgoing) if outgoing.html else _part("plain", outgoing.text)
     lines += _mixed(outgoing, body) if outgoing.files else body
     return _stuffed("\r\n".join(lines)).encode("ascii")
@@ -97,15 +92,26 @@ def _quoted(name: str) -> str:
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _others(headers: Mapping[str, str]) -> dict[str, str]:
-    for name in headers:
+@functools.lru_cache(maxsize=256)
+def _frame(sender: str, date: str) -> str:
+    """The headers that the mails of a batch have in common."""
+    return f"From: {_value(_sender(sender))}\r\nDate: {_value(date)}\r\nMIME-Version: 1.0"
+
+
+@functools.lru_cache(maxsize=256)
+def _others(names: tuple[str, ...]) -> list[str]:
+    for name in names:
         if not _NAME.fullmatch(name):
             raise Unsendable("not a header's name")
-    return {name: value for name, value in headers.items() if name.lower() not in _OWN}
+    return [name for name in names if name.lower() not in _OWN]
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _value(value: str) -> str:
-    if _PLAIN.fullmatch(value) and len(value) <= LONGEST_LINE:
+    if _is_plain(value) and len(value) <= LONGEST_LINE:
         return value
     if "\r" in value or "\n" in value:
         raise Unsendable("a header with a line break")
@@ -127,8 +133,8 @@ def _alternatives(outgoing: Outgoing) -> list[str]:
 
 
 def _part(subtype: str, text: str) -> list[str]:
-    text = _BREAKS.sub("\r\n", text)
-    if text.isascii() and max(map(len, text.split("\r\n"))) <= LONGEST_LINE and not _ODD.search(text):
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    if _is_sent_as_it_is(text):
         return [
             f"Content-Type: text/{subtype}; charset=us-ascii",
             "Content-Transfer-Encoding: 7bit",
@@ -141,6 +147,12 @@ def _part(subtype: str, text: str) -> list[str]:
     ]
     head = [f"Content-Type: text/{subtype}; charset=utf-8", "Content-Transfer-Encoding: base64", ""]
     return [*head, *body]
+
+
+def _is_sent_as_it_is(text: str) -> bool:
+    if not text.isascii() or any(odd in text for odd in _ODD):
+        return False
+    return len(text) <= LONGEST_LINE or max(map(len, text.split("\r\n"))) <= LONGEST_LINE
 
 
 def _mixed(outgoing: Outgoing, body: list[str]) -> list[str]:
@@ -167,7 +179,7 @@ def _file(file: File) -> list[str]:
 
 
 def _file_name(name: str) -> str:
-    if _PLAIN.fullmatch(name):
+    if _is_plain(name):
         return f"filename={_quoted(name)}"
     return f"filename*={encode_rfc2231(name, 'utf-8')}"
 

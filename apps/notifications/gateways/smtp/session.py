@@ -6,6 +6,7 @@ import contextlib
 import smtplib
 import socket
 import ssl
+import struct
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ class Gone(Exception):
 
 class Reply(NamedTuple):
     code: int
-    # The enhanced code (RFC 3463), if there is one; the text may hold addresses and is not kept.
+    # The enhanced code (RFC 3463) of a refusal, if there is one; the text may hold addresses and is not kept.
     enhanced: str
 
     @property
@@ -49,7 +50,7 @@ class Session:
         try:
             self._socket.sendall(data)
         except OSError as error:
-            raise Gone(type(error).__name__) from error
+            raise Gone(_lost(error)) from error
 
     def read(self) -> Reply:
         """The next reply, all its lines."""
@@ -61,7 +62,7 @@ class Session:
             code = int(line[:3])
         except ValueError:
             raise Gone("not a reply") from None
-        return Reply(code, _enhanced(line))
+        return Reply(code, _enhanced(line) if code >= 400 else "")
 
     def _line(self) -> bytes:
         while True:
@@ -74,7 +75,7 @@ class Session:
             try:
                 more = self._socket.recv(65536)
             except OSError as error:
-                raise Gone(type(error).__name__) from error
+                raise Gone(_lost(error)) from error
             if not more:
                 raise Gone("closed by the server")
             self._buffer += more
@@ -89,6 +90,11 @@ class Session:
             self.write(b"QUIT\r\n")
             self.read()
         self.close()
+
+
+def _lost(error: OSError) -> str:
+    """That the kernel has waited long enough it says in its own way."""
+    return "TimeoutError" if isinstance(error, BlockingIOError) else type(error).__name__
 
 
 def _enhanced(line: bytes) -> str:
@@ -119,7 +125,16 @@ def _connect(server: Server) -> tuple[socket.socket, bool]:
         raise Gone(_why(error)) from error
     made = smtp.sock
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not isinstance(made, ssl.SSLSocket):
+        _let_the_kernel_wait(made, server.timeout)
     return made, smtp.has_extn("pipelining")
+
+
+def _let_the_kernel_wait(made: socket.socket, seconds: float) -> None:
+    """Python keeps a timeout by asking whether a socket is ready before each use of it: twice the calls."""
+    made.settimeout(None)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        made.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(seconds), int(seconds % 1 * 1e6)))
 
 
 def _why(error: Exception) -> str:
