@@ -35,7 +35,7 @@ from apps.routing.models import (
     Step,
 )
 from apps.routing.models.hours import WEEKDAYS
-from apps.routing.services import agents, offers, queueing
+from apps.routing.services import acceptance, agents, offers, queueing
 from apps.users.choices import Role
 from apps.users.models import Customer, Team, User
 
@@ -161,7 +161,7 @@ def ring(item: Item, agent: Agent) -> Offer:
 
 def hand_to(item: Item, agent: Agent) -> Item:
     """This agent has accepted this item."""
-    offers.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
+    acceptance.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
     return Item.objects.get(pk=item.pk)
 
 

@@ -49,6 +49,7 @@ class System:
 SYSTEM = System()
 
 Handler = Callable[[Event], None]
+JointHandler = Callable[[list[Event]], None]
 Wants = Callable[[Any], bool]
 # Of these event types, those that anybody follows at this moment.
 Followed = Callable[[set[str]], Collection[str]]
@@ -56,6 +57,7 @@ _subscribers: dict[str, dict[str, Handler]] = defaultdict(dict)
 _wants: dict[str, Wants] = {}
 _followed: dict[str, Followed] = {}
 _listeners: dict[str, list[Handler]] = defaultdict(list)
+_joint_listeners: dict[str, list[JointHandler]] = defaultdict(list)
 
 
 def subscribe(
@@ -86,6 +88,17 @@ def listen(*facts: type[Fact]) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         for fact in facts:
             _listeners[fact.type].append(handler)
+        return handler
+
+    return register
+
+
+def listen_together(*facts: type[Fact]) -> Callable[[JointHandler], JointHandler]:
+    """Live, once for all of these facts that were recorded together: for those who would ask the same for each."""
+
+    def register(handler: JointHandler) -> JointHandler:
+        for fact in facts:
+            _joint_listeners[fact.type].append(handler)
         return handler
 
     return register
@@ -132,7 +145,7 @@ def record_many(entries: Iterable[Entry]) -> list[Event]:
     if handlings:
         bulk.insert(Handling, handlings)
         transaction.on_commit(bell.ring, robust=True)
-    if any(event.type in _listeners for event in events):
+    if any(event.type in _listeners or event.type in _joint_listeners for event in events):
         transaction.on_commit(functools.partial(_tell_listeners, events), robust=True)
     return events
 
@@ -156,10 +169,19 @@ def _row(entry: Entry, now: datetime) -> Event:
 
 
 def _tell_listeners(events: list[Event]) -> None:
+    together: dict[JointHandler, list[Event]] = defaultdict(list)
     for event in events:
         for listener in _listeners.get(event.type, ()):
-            try:
-                listener(event)
-            except Exception:
-                # The work is committed; a screen that missed a frame resyncs.
-                logger.exception("listener %s failed for %s", listener.__name__, event.type)
+            _tell(listener, event, what=event.type)
+        for joint in _joint_listeners.get(event.type, ()):
+            together[joint].append(event)
+    for joint, heard in together.items():
+        _tell(joint, heard, what=heard[0].type)
+
+
+def _tell(listener: Callable[[Any], None], heard: Any, *, what: str) -> None:
+    try:
+        listener(heard)
+    except Exception:
+        # The work is committed; a screen that missed a frame resyncs.
+        logger.exception("listener %s failed for %s", listener.__name__, what)

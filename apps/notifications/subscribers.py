@@ -15,7 +15,7 @@ from .models import Reminder
 from .services import answers, automations, deliveries, preferences, reminders, webhooks
 
 
-@subscribe(*triggers.FACTS)
+@subscribe(*triggers.FACTS, followed=automations.followed)
 def follow_automations(event: Event) -> None:
     automations.follow(event, now=clock.now())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apps.core.events import listen
+from apps.core.events import listen, listen_together
 from apps.core.models import Event
 from apps.core.realtime import Frame, conversation_group, publish, staff_group, user_group
 from apps.users.events import UserTeamsChanged
@@ -104,28 +104,28 @@ def tell_customer(event: Event) -> None:
     publish(conversation_group(event.payload["conversation"]), {"type": Frame.QUEUE_CHANGED})
 
 
-@listen(OfferAccepted, WorkReassigned, ItemMoved)
-def tell_those_behind(event: Event) -> None:
+@listen_together(OfferAccepted, WorkReassigned, ItemMoved)
+def tell_those_behind(events: list[Event]) -> None:
     """Somebody left the line: the next ones moved up."""
-    _tell_line(event.payload.get("from_queue") or _queue_of(event))
+    moved = {event.payload["from_queue"] for event in events if event.payload.get("from_queue")}
+    _tell_lines(moved | _queues_of(event for event in events if not event.payload.get("from_queue")))
 
 
-@listen(WorkFinished)
-def tell_those_behind_who_left(event: Event) -> None:
-    if event.payload["agent"] is None:
-        _tell_line(_queue_of(event))
+@listen_together(WorkFinished)
+def tell_those_behind_who_left(events: list[Event]) -> None:
+    _tell_lines(_queues_of(event for event in events if event.payload["agent"] is None))
 
 
-def _queue_of(event: Event) -> int | None:
-    return (
-        Item.objects.values_list("queue_id", flat=True)
-        .filter(conversation=event.payload["conversation"])
-        .first()
-    )
+def _queues_of(events: Iterable[Event]) -> set[int]:
+    conversations = {event.payload["conversation"] for event in events}
+    if not conversations:
+        return set()
+    return set(Item.objects.filter(conversation__in=conversations).values_list("queue_id", flat=True))
 
 
-def _tell_line(queue_id: int | None) -> None:
-    _tell(selectors.next_in_line(queue_id) if queue_id else ())
+def _tell_lines(queue_ids: Iterable[int]) -> None:
+    for queue_id in queue_ids:
+        _tell(selectors.next_in_line(queue_id))
 
 
 def _tell(conversations: Iterable[int]) -> None:
@@ -142,8 +142,7 @@ def tell_who_waits_for_nobody(event: Event) -> None:
 def tell_who_waits_for_him(event: Event) -> None:
     """Somebody is there again, perhaps for the first time today."""
     if PresenceChanged(**event.payload).has_come:
-        for queue_id in selectors.lines_of(event.payload["agent"]):
-            _tell_line(queue_id)
+        _tell_lines(selectors.lines_of(event.payload["agent"]))
 
 
 @listen(CallbackRequested, CallbackCancelled)

@@ -90,7 +90,7 @@ def _accept(task: tuple[list[int], float]) -> tuple[int, float, list[float]]:
 
     django.setup()
     from apps.routing.models import Offer
-    from apps.routing.services import clock, offers
+    from apps.routing.services import acceptance, clock
     from apps.users.models import User
 
     people, seconds = task
@@ -102,7 +102,7 @@ def _accept(task: tuple[list[int], float]) -> tuple[int, float, list[float]]:
         mine = list(live)
         for offer_id, agent in mine:
             start = time.perf_counter()
-            offers.accept(offer_id, by=users[agent], now=clock.now())
+            acceptance.accept(offer_id, by=users[agent], now=clock.now())
             times.append(time.perf_counter() - start)
         if mine:
             crowd.finish({agent for _, agent in mine})

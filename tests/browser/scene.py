@@ -25,7 +25,7 @@ from apps.messaging.services import conversations, messages, notes, visitors
 from apps.messaging.services.visitors import Claims
 from apps.routing.choices import Chosen, ItemState, OfferState
 from apps.routing.models import Agent, Item, NotReadyReason, Offer
-from apps.routing.services import agents, offers
+from apps.routing.services import acceptance, agents, offers
 from apps.routing.tasks import tick
 from apps.users.models import User
 from eml.demo import LOGINS
@@ -156,7 +156,7 @@ class Day:
     def _accept(self, offer: Offer) -> None:
         offer.refresh_from_db()
         if offer.state == OfferState.OFFERED:
-            offers.accept(offer.pk, by=offer.agent.user, now=timezone.now())
+            acceptance.accept(offer.pk, by=offer.agent.user, now=timezone.now())
 
     def _decline(self, offer: Offer) -> None:
         offer.refresh_from_db()

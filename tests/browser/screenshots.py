@@ -304,13 +304,13 @@ def _accept(conversation: object) -> None:
     from apps.core import dispatch
     from apps.routing.choices import OfferState
     from apps.routing.models import Offer
-    from apps.routing.services import offers
+    from apps.routing.services import acceptance
 
     def rings() -> bool:
         dispatch.drain()
         live = Offer.objects.filter(item__conversation=conversation, state=OfferState.OFFERED).first()
         if live is not None:
-            offers.accept(live.pk, by=live.agent.user, now=timezone.now())
+            acceptance.accept(live.pk, by=live.agent.user, now=timezone.now())
         return live is not None
 
     _wait(rings, 20)

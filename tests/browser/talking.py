@@ -16,7 +16,7 @@ from apps.messaging.models import Conversation, Inbox, Message
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, OfferState
 from apps.routing.models import Agent, Item, Queue
-from apps.routing.services import agents, leaving, offers
+from apps.routing.services import acceptance, agents, leaving
 from tests.factories import make_agent, make_inbox, make_message, make_queue, make_user, ring
 
 
@@ -99,7 +99,7 @@ class Desk:
         item = Item.objects.get(conversation=self.conversation)
         live = item.offers.filter(state=OfferState.OFFERED).first()
         offer = live or ring(item, self.place.agent)
-        offers.accept(offer.pk, by=offer.agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=offer.agent.user, now=timezone.now())
         self.user = offer.agent.user
         return self
 

@@ -17,7 +17,7 @@ from apps.messaging.models import Attachment, CannedReply, Disposition, Message,
 from apps.messaging.services import conversations, notes
 from apps.routing.choices import Chosen, ItemState
 from apps.routing.models import Callback, Item, Offer
-from apps.routing.services import offers, router, work
+from apps.routing.services import acceptance, offers, router, work
 from apps.users.choices import ContactKind, Role
 from apps.users.models import ContactPoint, Customer
 from tests.console.conftest import events_of, open_desk, words_of
@@ -254,7 +254,7 @@ def test_earlier_decisions_are_shown_whole_too(desk, queue, ana) -> None:
     offers.decline(first.pk, by=ana.user, now=timezone.now())
     ben = make_agent(queue.team, user=make_user(name="Ben Okafor", teams=[queue.team]))
     router.run(now=timezone.now())
-    offers.accept(ben.offers.get().pk, by=ben.user, now=timezone.now())
+    acceptance.accept(ben.offers.get().pk, by=ben.user, now=timezone.now())
     shown = words_of(desk.get("details", item.conversation_id))
     assert shown.count("The score, in seconds of waiting") == 2
     assert "Declined · policy version 1" in shown

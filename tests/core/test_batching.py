@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import pytest
+from django.db import connections, transaction
 
-from apps.core.batching import Batcher
+from apps.core.batching import Batcher, SharedCommit
+from tests.wire import eventually
 
 
 class Gate:
@@ -26,6 +29,8 @@ class Gate:
         try:
             self.open.wait(5)
             self.batches.append(list(works))
+            if "exit" in works:
+                sys.exit()
             if "poison" in works:
                 raise ValueError("poisoned")
             return [KeyError(work) if work == "bad" else f"done {work}" for work in works]
@@ -122,3 +127,90 @@ def test_two_loops_share_one_writer(gate) -> None:
         thread.join()
     assert sorted(results) == sorted(f"done {number}.{n}" for number in range(4) for n in range(20))
     assert gate.most_at_once == 1
+
+
+class Crowd:
+    """Threads that submit, and what became of each."""
+
+    def __init__(self, shared: SharedCommit) -> None:
+        self.shared = shared
+        self.results: dict = {}
+        self.threads: list[threading.Thread] = []
+
+    def submits(self, *works) -> None:
+        """In this order: each stands in line before the next one comes."""
+        for work in works:
+            before = len(self.shared._line)
+            thread = threading.Thread(target=self._run, args=(work,))
+            thread.start()
+            self.threads.append(thread)
+            assert eventually(lambda before=before: len(self.shared._line) > before)
+
+    def _run(self, work) -> None:
+        try:
+            self.results[work] = self.shared.submit(work)
+        except (Exception, SystemExit) as error:
+            self.results[work] = error
+        finally:
+            connections.close_all()
+
+    def ends(self) -> dict:
+        for thread in self.threads:
+            thread.join(5)
+        return self.results
+
+
+@pytest.fixture
+def crowd(gate) -> Crowd:
+    return Crowd(SharedCommit(gate, most=3))
+
+
+@pytest.fixture
+def held_up(crowd, gate) -> Crowd:
+    """Somebody is writing, and will be until the gate is opened."""
+    gate.open.clear()
+    thread = threading.Thread(target=crowd._run, args=("first",))
+    thread.start()
+    crowd.threads.append(thread)
+    assert eventually(lambda: gate.running)
+    return crowd
+
+
+def test_a_lone_thread_writes_at_once(crowd, gate) -> None:
+    assert crowd.shared.submit("a") == "done a"
+    assert gate.batches == [["a"]]
+
+
+def test_threads_that_come_during_a_commit_share_the_next_ones(held_up, gate) -> None:
+    held_up.submits(*"abcd")
+    gate.open.set()
+    assert held_up.ends() == {work: f"done {work}" for work in ["first", *"abcd"]}
+    assert gate.batches == [["first"], ["a", "b", "c"], ["d"]]
+    assert gate.most_at_once == 1
+
+
+def test_each_thread_gets_its_own_error(held_up, gate) -> None:
+    held_up.submits("a", "bad", "poison")
+    gate.open.set()
+    results = held_up.ends()
+    assert results["a"] == "done a"
+    assert isinstance(results["bad"], KeyError)
+    assert isinstance(results["poison"], ValueError)
+
+
+def test_nobody_waits_for_a_thread_that_was_ended(held_up, gate) -> None:
+    held_up.submits("a", "exit", "b")
+    gate.open.set()
+    results = held_up.ends()
+    assert sum(isinstance(result, RuntimeError) for result in results.values()) == 2
+    assert held_up.shared.submit("later") == "done later"
+
+
+@pytest.mark.django_db
+def test_inside_a_transaction_a_thread_writes_for_itself_alone(held_up, gate) -> None:
+    with transaction.atomic():
+        own = SharedCommit(lambda works: [f"own {work}" for work in works])
+        assert own.submit("a") == "own a"
+        assert not own._line
+    gate.open.set()
+    held_up.ends()

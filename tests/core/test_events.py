@@ -24,6 +24,7 @@ class Rang(Fact, type="tests.bell.rang"):
 def heard(monkeypatch) -> list:
     """What live listeners got; nobody else listens or subscribes."""
     monkeypatch.setattr(events, "_listeners", events.defaultdict(list))
+    monkeypatch.setattr(events, "_joint_listeners", events.defaultdict(list))
     monkeypatch.setattr(events, "_subscribers", events.defaultdict(dict))
     monkeypatch.setattr(events, "_followed", {})
     got: list = []
@@ -80,6 +81,17 @@ def test_listeners_hear_after_the_commit_in_order_with_the_row(heard) -> None:
         assert heard == []
     assert [event.subject for event in heard] == ["row 0", "row 1", "row 2"]
     assert all(event.pk for event in heard)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_joint_listeners_hear_once_of_all_that_was_recorded_together(heard) -> None:
+    together: list[list[Event]] = []
+    events.listen_together(Rang)(together.append)
+    with transaction.atomic():
+        both = events.record_many(Entry(Rang(bell=n), f"bell:{n}", "system") for n in (1, 2))
+        third = _record(3)
+    assert together == [both, [third]]
+    assert heard == [*both, third]
 
 
 @pytest.mark.django_db(transaction=True)

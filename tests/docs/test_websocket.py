@@ -24,7 +24,7 @@ from apps.messaging.models import Tag
 from apps.messaging.services import attachments, conversations, notes
 from apps.notifications.services import answers, notices
 from apps.routing.choices import Chosen
-from apps.routing.services import agents, offers, work
+from apps.routing.services import acceptance, agents, work
 from apps.users.services import people, tickets
 from tests.docs.pages import ROOT, blocks, differences, lines, prose
 from tests.factories import (
@@ -164,7 +164,7 @@ class Story:
     def _offer(self) -> None:
         offer = ring(self.item, self.ana)
         assert self.desk.wait_for("offer.made")["offer"] == offer.pk
-        offers.accept(offer.pk, by=self.ana.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=self.ana.user, now=timezone.now())
         self.desk.wait_for("offer.ended", how="accepted")
         self.customer.wait_for("conversation.changed", what="assigned")
         self._agent("watch")

@@ -18,7 +18,7 @@ from apps.messaging.choices import Status
 from apps.messaging.models import Conversation, Inbox
 from apps.routing.choices import Chosen, ItemState, State
 from apps.routing.models import Agent, Item, Offer, PresenceInterval, Queue
-from apps.routing.services import agents, clock, offers, queueing
+from apps.routing.services import acceptance, agents, clock, offers, queueing
 from apps.users.choices import Role
 from apps.users.models import User
 from tests.factories import make_customer, make_inbox, make_user
@@ -121,7 +121,7 @@ def doing(what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Cal
 
 def accepting(offer: Offer, agent: Agent | None = None) -> Call:
     """By whom it rings at, or by somebody else."""
-    return doing("accepted", offers.accept, offer.pk, by=(agent or offer.agent).user)
+    return doing("accepted", acceptance.accept, offer.pk, by=(agent or offer.agent).user)
 
 
 def late(call: Call, *, seconds: float) -> Call:

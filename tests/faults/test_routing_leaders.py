@@ -15,7 +15,7 @@ from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
 from apps.routing.choices import OfferState
 from apps.routing.models import Agent, AgentSkill, Decision, Offer, RouterLease
-from apps.routing.services import bell, clock, lease, offers, work
+from apps.routing.services import acceptance, bell, clock, lease, work
 from tests.factories import hand_to, make_agent, make_queue, make_skill, put_in_line
 from tests.faults.processes import wait_until
 from tests.faults.routers import Router, two_routers, wait_for_ring
@@ -44,7 +44,7 @@ def test_work_and_agents_find_each_other_by_the_bell(routers: list[Router]) -> N
     agent = make_agent(queue.team)
     wait_for_ring(item, seconds=2)
     next_one = put_in_line(queue)
-    offers.accept(Offer.objects.live().get().pk, by=agent.user, now=clock.now())
+    acceptance.accept(Offer.objects.live().get().pk, by=agent.user, now=clock.now())
     conversations.close(item.conversation_id, by=SYSTEM, now=clock.now())
     work.conversation_closed(item.conversation_id, now=clock.now())
     wait_for_ring(next_one, seconds=2)
@@ -111,7 +111,7 @@ def test_routers_stopped_and_killed_in_turn_leave_nothing_double_and_nothing_stu
 
     def answer_everything() -> bool:
         for offer in Offer.objects.live().select_related("item"):
-            offers.accept(offer.pk, by=team[offer.agent_id].user, now=clock.now())
+            acceptance.accept(offer.pk, by=team[offer.agent_id].user, now=clock.now())
             answered.append(offer.item_id)
             conversations.close(offer.item.conversation_id, by=SYSTEM, now=clock.now())
             work.conversation_closed(offer.item.conversation_id, now=clock.now())

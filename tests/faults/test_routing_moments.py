@@ -24,7 +24,7 @@ from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, Otherwise
 from apps.routing.models import Agent, Calendar, Item, Offer, Queue
 from apps.routing.models.hours import WEEKDAYS
-from apps.routing.services import agents, audit, bell, clock, offers, work
+from apps.routing.services import acceptance, agents, audit, bell, clock, work
 from apps.users.choices import Role
 from tests.factories import make_calendar, make_queue, make_skill, make_user
 from tests.faults.processes import wait_until
@@ -75,7 +75,7 @@ def test_f35_slot_frees_while_the_queue_waits(routers: list[Router]) -> None:
     bell.ring(conversations=[item.conversation_id for item in line], agents=[agent.pk])
     for item, following in pairwise(line):
         wait_for_ring(item, seconds=2)
-        offers.accept(Offer.objects.live().get(item=item).pk, by=agent.user, now=clock.now())
+        acceptance.accept(Offer.objects.live().get(item=item).pk, by=agent.user, now=clock.now())
         conversations.close(item.conversation_id, by=SYSTEM, now=clock.now())
         work.conversation_closed(item.conversation_id, now=clock.now())
         wait_for_ring(following, seconds=2)

@@ -20,7 +20,7 @@ from apps.messaging.services import conversations
 from apps.routing import tasks
 from apps.routing.choices import Chosen
 from apps.routing.models import Agent, Item, Offer
-from apps.routing.services import agents, clock, leaving, offers, queueing, router, work
+from apps.routing.services import acceptance, agents, clock, leaving, offers, queueing, router, work
 from tests.factories import (
     hand_to,
     make_agent,
@@ -136,7 +136,7 @@ class Storm:
         if offer is None:
             return doing("tick", router.run)
         return doing(
-            "answered", self.random.choice([offers.accept, offers.decline]), offer.pk, by=offer.agent.user
+            "answered", self.random.choice([acceptance.accept, offers.decline]), offer.pk, by=offer.agent.user
         )
 
     def reassign(self) -> Callable[[], Any]:

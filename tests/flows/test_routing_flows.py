@@ -15,7 +15,7 @@ from apps.messaging.services import conversations
 from apps.routing import selectors, tasks
 from apps.routing.choices import Chosen, ItemState, OfferState, State
 from apps.routing.models import Agent, Item, Offer
-from apps.routing.services import agents, offers, router, work, world
+from apps.routing.services import acceptance, agents, offers, router, work, world
 from tests.factories import make_agent, make_conversation, make_inbox, make_queue, make_reason
 from tests.routing.checks import assert_in_order
 
@@ -57,7 +57,7 @@ def state_of(agent):
 
 
 def accept(agent):
-    offers.accept(ringing_at(agent).pk, by=agent.user, now=timezone.now())
+    acceptance.accept(ringing_at(agent).pk, by=agent.user, now=timezone.now())
     follow()
 
 
@@ -264,7 +264,7 @@ def test_tick_heals_what_no_event_told(queue, inbox):
     conversation = start(inbox)
     Handling.objects.all().delete()
     accepted = ringing_at(agent)
-    offers.accept(accepted.pk, by=agent.user, now=timezone.now())
+    acceptance.accept(accepted.pk, by=agent.user, now=timezone.now())
     missed = make_conversation(inbox)
     conversations.close(conversation.pk, by=agent.user, now=timezone.now())
     Handling.objects.all().delete()

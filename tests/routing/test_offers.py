@@ -3,7 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
@@ -14,7 +15,7 @@ from apps.messaging.services import conversations
 from apps.routing import errors
 from apps.routing.choices import Chosen, ItemState, OfferState, State
 from apps.routing.models import Agent, Item, Offer
-from apps.routing.services import agents, offers
+from apps.routing.services import acceptance, agents, offers
 from tests.factories import hand_to, make_agent, make_queue, make_team, make_user, put_in_line, ring
 from tests.routing.checks import assert_in_order
 
@@ -100,7 +101,7 @@ def test_database_itself_refuses_a_second_live_offer(queue, agent, item):
 
 
 def test_accepting_makes_the_conversation_his(agent, item):
-    accepted = offers.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
+    accepted = acceptance.accept(ring(item, agent).pk, by=agent.user, now=timezone.now())
     item.refresh_from_db()
     agent.refresh_from_db()
     conversation = item.conversation
@@ -120,8 +121,8 @@ def test_time_of_the_first_answer_is_kept(queue, agent, item):
 
 def test_second_answer_loses(agent, item):
     offer = ring(item, agent)
-    offers.accept(offer.pk, by=agent.user, now=timezone.now())
-    for late in (offers.accept, offers.decline):
+    acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
+    for late in (acceptance.accept, offers.decline):
         with pytest.raises(errors.OfferAlreadyTaken):
             late(offer.pk, by=agent.user, now=timezone.now())
     assert_in_order()
@@ -131,7 +132,7 @@ def test_late_answer_loses_by_the_clock_of_the_database(agent, item):
     offer = ring(item, agent)
     make_expired(offer)
     with pytest.raises(errors.OfferExpired):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now() - timedelta(hours=1))
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now() - timedelta(hours=1))
     item.refresh_from_db()
     assert item.state == ItemState.OFFERED, "the sweep ends it"
 
@@ -141,24 +142,24 @@ def test_answer_after_the_sweep_is_told_that_it_expired(agent, item):
     make_expired(offer)
     assert offers.lapse_expired(now=timezone.now()) == 1
     with pytest.raises(errors.OfferExpired):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
 
 
 def test_answer_after_a_withdrawal_is_told_so(agent, item):
     offer = ring(item, agent)
     agents.choose(agent.user, chosen=Chosen.SIGNED_OUT, now=timezone.now(), by=agent.user)
     with pytest.raises(errors.OfferCancelledError):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
 
 
 def test_older_epoch_loses(agent, item):
     offer = ring(item, agent)
     with pytest.raises(errors.OfferCancelledError):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now(), epoch=offer.epoch + 1)
-    assert offers.accept(offer.pk, by=agent.user, now=timezone.now(), epoch=offer.epoch)
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now(), epoch=offer.epoch + 1)
+    assert acceptance.accept(offer.pk, by=agent.user, now=timezone.now(), epoch=offer.epoch)
 
 
-@pytest.mark.parametrize("answer", [offers.accept, offers.decline])
+@pytest.mark.parametrize("answer", [acceptance.accept, offers.decline])
 def test_offer_of_somebody_else_is_not_there(queue, agent, item, answer):
     offer = ring(item, agent)
     with pytest.raises(errors.OfferNotFound):
@@ -169,14 +170,14 @@ def test_whoever_was_switched_off_a_moment_ago_takes_nothing(agent, item):
     offer = ring(item, agent)
     type(agent.user).objects.filter(pk=agent.user_id).update(is_active=False)
     with pytest.raises(errors.OfferCancelledError):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
 
 
 def test_whoever_left_the_team_a_moment_ago_takes_nothing(agent, item):
     offer = ring(item, agent)
     agent.user.teams.set([make_team()])
     with pytest.raises(messaging_errors.ConversationNotWaiting):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
     offer.refresh_from_db()
     assert offer.state == OfferState.OFFERED
 
@@ -185,7 +186,73 @@ def test_closed_conversation_cannot_be_accepted(agent, item):
     offer = ring(item, agent)
     conversations.close(item.conversation_id, by=SYSTEM, now=timezone.now())
     with pytest.raises(messaging_errors.ConversationNotWaiting):
-        offers.accept(offer.pk, by=agent.user, now=timezone.now())
+        acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
+
+
+def take(offer, user=None, **more):
+    return acceptance.Take(offer.pk, user or offer.agent.user, timezone.now(), **more)
+
+
+def ring_many(queue, how_many):
+    return [ring(put_in_line(queue, waited=30), make_agent(queue.team)) for _ in range(how_many)]
+
+
+def test_of_many_acceptances_each_is_judged_on_its_own(queue):
+    good, expired, foreign, old, closed, moved, last = ring_many(queue, 7)
+    make_expired(expired)
+    conversations.close(closed.item.conversation_id, by=SYSTEM, now=timezone.now())
+    moved.agent.user.teams.set([make_team()])
+    results = acceptance.accept_many(
+        [
+            take(good),
+            take(expired),
+            take(foreign, user=good.agent.user),
+            take(old, epoch=old.epoch + 1),
+            take(closed),
+            take(moved),
+            take(last),
+            take(last),
+        ]
+    )
+    assert [result.pk if isinstance(result, Offer) else type(result) for result in results] == [
+        good.pk,
+        errors.OfferExpired,
+        errors.OfferNotFound,
+        errors.OfferCancelledError,
+        messaging_errors.ConversationNotWaiting,
+        messaging_errors.ConversationNotWaiting,
+        last.pk,
+        errors.OfferAlreadyTaken,
+    ]
+    for offer in (good, last):
+        offer.item.refresh_from_db()
+        assert (offer.item.state, offer.item.agent) == (ItemState.ACTIVE, offer.agent)
+        assert offer.item.conversation.agent == offer.agent.user
+        told = Event.objects.get(type="routing.offer.accepted", payload__offer=offer.pk)
+        assert told.actor == offer.agent.user.actor_ref
+    assert Offer.objects.live().count() == 5, "refused ones are as they were"
+    assert Event.objects.filter(type="routing.offer.accepted").count() == 2
+
+
+def test_two_offers_of_one_agent_are_accepted_together(queue):
+    agent = make_agent(queue.team, capacity=8)
+    both = [ring(put_in_line(queue, waited=30), agent) for _ in range(2)]
+    results = acceptance.accept_many([take(offer) for offer in both])
+    assert [result.state for result in results] == [OfferState.ACCEPTED] * 2
+    agent.refresh_from_db()
+    assert (agent.load, agents.state_of(agent, now=timezone.now())) == (8, State.ON_CONTACT)
+    assert_in_order()
+
+
+def test_many_acceptances_cost_as_many_queries_as_few(queue):
+    few, many = ring_many(queue, 4), ring_many(queue, 12)
+    counts = []
+    for offers_of_one_batch in (few, many):
+        takes = [take(offer) for offer in offers_of_one_batch]
+        with CaptureQueriesContext(connection) as captured:
+            acceptance.accept_many(takes)
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
 
 
 def test_declining_keeps_the_place_and_is_remembered(agent, item):
@@ -218,7 +285,7 @@ def test_offer_within_its_time_does_not_lapse(agent, item):
     assert offers.lapse_expired(now=offer.expires_at - timedelta(milliseconds=1)) == 0
 
 
-@pytest.mark.parametrize("answer", [offers.accept, offers.decline])
+@pytest.mark.parametrize("answer", [acceptance.accept, offers.decline])
 def test_whoever_answers_responds_again(queue, agent, item, answer):
     other = ring(put_in_line(queue), agent)
     make_expired(ring(item, agent))
@@ -239,4 +306,4 @@ def test_everything_is_told_in_the_stream_of_the_conversation(agent, item):
 
 def test_unknown_offer_is_not_there():
     with pytest.raises(errors.OfferNotFound):
-        offers.accept(10**9, by=make_user(), now=timezone.now())
+        acceptance.accept(10**9, by=make_user(), now=timezone.now())

@@ -8,7 +8,7 @@ from apps.messaging.services import conversations
 from apps.routing import selectors
 from apps.routing.choices import ItemState
 from apps.routing.models import InboxRoute, Item
-from apps.routing.services import offers, queueing
+from apps.routing.services import acceptance, queueing
 from tests.factories import (
     hand_to,
     make_agent,
@@ -90,7 +90,7 @@ def test_nobody_moves_up_while_the_first_one_only_rings():
     first, second = put_in_line(queue, waited=60), put_in_line(queue, waited=30)
     offer = ring(first, agent)
     assert [selectors.position(Item.objects.get(pk=item.pk)) for item in (first, second)] == [1, 2]
-    offers.accept(offer.pk, by=agent.user, now=timezone.now())
+    acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
     assert selectors.position(Item.objects.get(pk=first.pk)) is None
     assert selectors.position(second) == 1
 

@@ -37,7 +37,7 @@ from apps.messaging.services import conversations
 from apps.routing import explain, policy, tasks
 from apps.routing.choices import Chosen, ItemState, OfferState
 from apps.routing.models import Agent, Decision, Item, Offer, PresenceInterval, RouterLease
-from apps.routing.services import agents, audit, clock, lease, offers, router, work, world
+from apps.routing.services import acceptance, agents, audit, clock, lease, offers, router, work, world
 from apps.routing.services.engine import Engine
 from tests.factories import make_agent, make_queue, make_reason, put_in_line
 
@@ -131,7 +131,7 @@ class Center(RuleBasedStateMachine):
     @rule(
         number=st.integers(0),
         crash=CRASHES,
-        answer=st.sampled_from([offers.accept, offers.accept, offers.decline]),
+        answer=st.sampled_from([acceptance.accept, acceptance.accept, offers.decline]),
     )
     def agent_answers(self, number: int, crash: int | None, answer: Callable[..., Any]) -> None:
         """An offer that rings, or one that is over."""
@@ -341,7 +341,7 @@ class Center(RuleBasedStateMachine):
             self.grow_older(BEAT)
             self.machinery()
             for offer in Offer.objects.live().select_related("agent__user"):
-                offers.accept(offer.pk, by=offer.agent.user, now=clock.now())
+                acceptance.accept(offer.pk, by=offer.agent.user, now=clock.now())
         self.look()
         states = set(Item.objects.values_list("state", "conversation__status"))
         assert states <= {(ItemState.ACTIVE, Status.ACTIVE), (ItemState.DONE, Status.CLOSED)}, states

@@ -15,7 +15,7 @@ from apps.core.events import SYSTEM
 from apps.routing import selectors
 from apps.routing.choices import Chosen, State
 from apps.routing.models import Agent, PresenceInterval
-from apps.routing.services import agents, leaving, offers, supervision, work
+from apps.routing.services import acceptance, agents, leaving, offers, supervision, work
 from apps.routing.working_time import Interval, WorkingTime, clock_face, midnights, read_day, total
 from apps.users.choices import Role
 from apps.users.services import tokens
@@ -219,7 +219,7 @@ def ring_at(item, agent, now):
 
 
 def accept_at(agent, now):
-    offers.accept(agent.offers.get().pk, by=agent.user, now=now)
+    acceptance.accept(agent.offers.get().pk, by=agent.user, now=now)
 
 
 def close_at(item, now):

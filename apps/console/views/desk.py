@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from apps.core.errors import Forbidden
 from apps.routing.choices import Chosen
-from apps.routing.services import agents
+from apps.routing.services import acceptance, agents
 from apps.routing.services import offers as offer_life
 
 from .. import forms
@@ -77,7 +77,7 @@ def offers(request: DeskRequest) -> HttpResponse:
 
 @agents_only("POST")
 def accept(request: DeskRequest, pk: int) -> HttpResponse:
-    offer = offer_life.accept(pk, by=request.user, now=timezone.now())
+    offer = acceptance.accept_in_batch(pk, by=request.user, now=timezone.now())
     number = offer.item.conversation_id
     if elsewhere := back_to(request, "console:conversation", number):
         return elsewhere

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import starmap
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -10,7 +13,8 @@ from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from apps.core import events
+from apps.core import bulk, events
+from apps.core.errors import EMLError
 from apps.core.events import SYSTEM, Actor
 from apps.core.realtime import Frame, conversation_group, publish, staff_group
 from apps.users.models import Customer, User
@@ -25,7 +29,7 @@ from ..events import (
     ConversationStarted,
     ConversationTagged,
 )
-from ..models import Conversation, Disposition, Inbox, Tag, VisitorSession, stream
+from ..models import Conversation, Disposition, Inbox, Tag, VisitorSession
 from . import messages
 
 # How long after the end a customer may still read and rate.
@@ -69,20 +73,66 @@ def start(
         return conversation
 
 
+class Assignment(NamedTuple):
+    conversation_id: int
+    agent: User
+    by: Actor
+
+
 def assign(conversation_id: int, *, agent: User, by: Actor, now: datetime) -> None:
     """Give a waiting conversation to an agent of its team; ConversationNotWaiting when it waits no more."""
+    (refusal,) = assign_many([Assignment(conversation_id, agent, by)], now=now)
+    if refusal:
+        raise refusal
+
+
+def assign_many(assignments: Sequence[Assignment], *, now: datetime) -> list[EMLError | None]:
+    """`assign` for many, in a constant number of statements: what is wrong with each, if anything is.
+
+    Locks the conversations in id order. One conversation is assigned once.
+    """
     with transaction.atomic():
-        taken = Conversation.objects.filter(
-            id=conversation_id, status=Status.WAITING, team_id__in=agent.teams.values("id")
-        ).update(status=Status.ACTIVE, agent=agent, assigned_at=now)
-        if not taken:
-            raise errors.ConversationNotWaiting
-        events.record(
-            ConversationAssigned(conversation=conversation_id, agent=agent.pk),
-            stream=stream(conversation_id),
-            actor=by,
-        )
-        tell(conversation_id, lambda: _("%(name)s is here to help.") % {"name": agent.get_short_name()})
+        waiting = _waiting(assignments)
+        members = _members(assignments)
+        refusals: list[EMLError | None] = []
+        taken: list[tuple[Conversation, Assignment]] = []
+        for assignment in assignments:
+            conversation = waiting.pop(assignment.conversation_id, None)
+            if conversation and (assignment.agent.pk, conversation.team_id) in members:
+                conversation.status, conversation.agent = Status.ACTIVE, assignment.agent
+                conversation.assigned_at = now
+                taken.append((conversation, assignment))
+                refusals.append(None)
+            else:
+                refusals.append(errors.ConversationNotWaiting())
+        if taken:
+            bulk.update([conversation for conversation, _ in taken], ["status", "agent", "assigned_at"])
+            events.record_many(starmap(_assigned, taken))
+            messages.append([_welcome(conversation) for conversation, _ in taken])
+        return refusals
+
+
+def _waiting(assignments: Sequence[Assignment]) -> dict[int, Conversation]:
+    ids = {assignment.conversation_id for assignment in assignments}
+    waiting = Conversation.objects.filter(id__in=ids, status=Status.WAITING).select_related("inbox")
+    return {row.pk: row for row in waiting.order_by("id").select_for_update(no_key=True, of=("self",))}
+
+
+def _members(assignments: Sequence[Assignment]) -> set[tuple[int, int]]:
+    """(user, team) of those who are to have something."""
+    users = {assignment.agent.pk for assignment in assignments}
+    return set(User.teams.through.objects.filter(user__in=users).values_list("user_id", "team_id"))
+
+
+def _assigned(conversation: Conversation, assignment: Assignment) -> events.Entry:
+    fact = ConversationAssigned(conversation=conversation.pk, agent=assignment.agent.pk)
+    return events.Entry(fact, conversation.stream, assignment.by.actor_ref)
+
+
+def _welcome(conversation: Conversation) -> messages.Draft:
+    assert conversation.agent is not None
+    name = conversation.agent.get_short_name()
+    return _line(conversation.pk, conversation.inbox, lambda: _("%(name)s is here to help.") % {"name": name})
 
 
 def release(
@@ -232,15 +282,16 @@ def move_to_customer(*, from_customer_id: int, to_customer_id: int) -> None:
     Conversation.objects.filter(customer_id=from_customer_id).update(customer_id=to_customer_id)
 
 
-def tell(conversation_id: int, text) -> None:
+def tell(conversation_id: int, text: Callable[[], str]) -> None:
     """A line of the system, in the language of the inbox, seen by both sides. `text` is called in that language."""
-    language = Inbox.objects.values_list("language", flat=True).get(conversations=conversation_id)
-    with override(language):
-        body = text()
-    messages.send(
-        messages.Draft(
-            conversation_id=conversation_id, sender=Sender.SYSTEM, body=str(body), actor_ref=SYSTEM.actor_ref
-        )
+    messages.send(_line(conversation_id, Inbox.objects.get(conversations=conversation_id), text))
+
+
+def _line(conversation_id: int, inbox: Inbox, text: Callable[[], str]) -> messages.Draft:
+    with override(inbox.language):
+        body = str(text())
+    return messages.Draft(
+        conversation_id=conversation_id, sender=Sender.SYSTEM, body=body, actor_ref=SYSTEM.actor_ref
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import CharField, Exists, OuterRef, Q, Value
+from django.db.models.functions import Concat
 from django.urls import reverse
 
 from apps.core.incidents import IncidentOpened
@@ -32,6 +34,18 @@ def follow(event: Event, *, now: datetime) -> None:
             return
         for automation in _asking_for(event):
             deliveries.make_many(_drafts(automation, event), now=now)
+
+
+def followed(types: set[str]) -> set[str]:
+    """Of these event types, those that an automation is about, or that settle what one has made and not sent yet."""
+    waiting = Delivery.objects.filter(
+        cause=Concat(Value("automation:"), OuterRef("pk"), output_field=CharField())
+    )
+    rules = Automation.objects.filter(Q(is_active=True) | Exists(waiting.filter(state=DeliveryState.DUE)))
+    wanted: set[str] = set()
+    for event_type, unless in rules.values_list("event_type", "unless"):
+        wanted |= {event_type, *unless}
+    return types & wanted
 
 
 def _asking_for(event: Event) -> Iterable[Automation]:

@@ -13,7 +13,7 @@ from apps.users.permissions import IsAgent, user_of
 
 from .. import selectors
 from ..models import Offer
-from ..services import clock, offers
+from ..services import acceptance, clock, offers
 from .serializers import AcceptInput, OfferSerializer
 
 
@@ -35,7 +35,9 @@ class OfferViewSet(ReadOnlyModelViewSet):
         """Take the conversation. 409 with the reason when you are too late; then nothing has changed."""
         given = AcceptInput(data=request.data)
         given.is_valid(raise_exception=True)
-        offer = offers.accept(int(pk), by=user_of(request), now=clock.now(), **given.validated_data)
+        offer = acceptance.accept_in_batch(
+            int(pk), by=user_of(request), now=clock.now(), **given.validated_data
+        )
         return Response(OfferSerializer(selectors.offer_with_names(offer.pk)).data)
 
     @extend_schema(request=None, responses=OfferSerializer)

@@ -6,7 +6,7 @@ Everything about one agent is written under the lock of his row. Several agents 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -201,8 +201,13 @@ def restate(agent: Agent, *, now: datetime, by: Actor, has_chosen: bool = False)
     restate_all([agent], now=now, by=by, has_chosen=has_chosen)
 
 
-def restate_all(agents: Collection[Agent], *, now: datetime, by: Actor, has_chosen: bool = False) -> None:
-    """`restate` for many locked agents, in a constant number of statements unless an interval lasted no time."""
+def restate_all(
+    agents: Collection[Agent], *, now: datetime, by: Actor | Mapping[int, Actor], has_chosen: bool = False
+) -> None:
+    """`restate` for many locked agents, in a constant number of statements unless an interval lasted no time.
+
+    `by` is who did it to all of them, or to each (agent id → actor).
+    """
     states = _states(agents, now=now)
     open_now = PresenceInterval.objects.filter(agent__in=[agent.pk for agent in agents], ended_at=None)
     current = {interval.agent_id: interval for interval in open_now}
@@ -222,7 +227,8 @@ def restate_all(agents: Collection[Agent], *, now: datetime, by: Actor, has_chos
                 chosen=str(agent.chosen),
                 before=interval.state if interval else "",
             )
-            entries.append(events.Entry(fact, agent.stream, by.actor_ref))
+            actor = by[agent.pk] if isinstance(by, Mapping) else by
+            entries.append(events.Entry(fact, agent.stream, actor.actor_ref))
     _begin_intervals(changes, now=now)
     if entries:
         events.record_many(entries)

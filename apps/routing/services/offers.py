@@ -1,4 +1,4 @@
-"""The life of an offer: made, then accepted, declined, lapsed or cancelled. Late answers lose.
+"""The life of an offer: made, then accepted (`acceptance`), declined, lapsed or cancelled. Late answers lose.
 
 Lock order: agent, then offer, then item. The state of the offer row is the commit point; its units are reserved from
 the moment it is made, so accepting adds nothing.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -20,12 +20,11 @@ from apps.core import bulk, events
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM, Actor, Fact
 from apps.messaging.models import stream
-from apps.messaging.services import conversations
 from apps.users.models import User
 
 from .. import errors
 from ..choices import ItemState, OfferState
-from ..events import OfferAccepted, OfferCancelled, OfferDeclined, OfferLapsed, OfferMade
+from ..events import OfferCancelled, OfferDeclined, OfferLapsed, OfferMade
 from ..models import Agent, Decision, Item, Offer
 from . import agents
 
@@ -144,55 +143,25 @@ def _made(wish: Wish, offer: Offer, by: Actor) -> events.Entry:
     return events.Entry(fact, stream(wish.conversation_id), by.actor_ref)
 
 
-def accept(offer_id: int, *, by: User, now: datetime, epoch: int | None = None) -> Offer:
-    """The agent takes it: the conversation is his.
-
-    Raises OfferNotFound (not his), OfferExpired, OfferAlreadyTaken, OfferCancelledError, or what the conversation says
-    (it was closed, it went to another team); then nothing has changed.
-    """
-    with transaction.atomic():
-        offer, agent = _locked(offer_id, user=by)
-        if epoch not in (None, offer.epoch) or not _take(offer, now=now):
-            raise _too_late(offer)
-        item = Item.objects.select_for_update(no_key=True).get(pk=offer.item_id)
-        if (item.state, item.epoch) != (ItemState.OFFERED, offer.epoch):
-            raise errors.OfferCancelledError
-        item.state, item.agent, item.last_agent = ItemState.ACTIVE, agent, agent
-        item.epoch, item.answered_at = item.epoch + 1, item.answered_at or now
-        item.save(update_fields=["state", "agent", "last_agent", "epoch", "answered_at"])
-        conversations.assign(item.conversation_id, agent=by, by=by, now=now)
-        _answered(agent)
-        _record(OfferAccepted, offer, agent=agent, by=by)
-        agents.restate(agent, now=now, by=by)
-        return offer
-
-
-def _take(offer: Offer, *, now: datetime) -> bool:
-    """The compare-and-set by the database's clock. Whoever was switched off a moment ago takes nothing any more."""
-    live = Offer.objects.live().filter(id=offer.pk, expires_at__gt=Now(), agent__user__is_active=True)
-    taken = live.update(state=OfferState.ACCEPTED, ended_at=now)
-    if taken:
-        offer.state, offer.ended_at = OfferState.ACCEPTED, now
-    return bool(taken)
-
-
 def decline(offer_id: int, *, by: User, now: datetime) -> Offer:
     """The agent does not want it: it goes back to its place in line, and not to him again for now."""
     with transaction.atomic():
         offer, agent = _locked(offer_id, user=by)
         if not end(offer, agent=agent, state=OfferState.DECLINED, now=now):
-            raise _too_late(offer)
-        _answered(agent)
+            raise too_late(offer)
+        answered([agent])
         _record(OfferDeclined, offer, agent=agent, by=by)
         agents.restate(agent, now=now, by=by)
         return offer
 
 
-def _answered(agent: Agent) -> None:
+def answered(people: Iterable[Agent]) -> None:
     """Whoever answers one offer responds, whatever he missed before."""
-    if agent.is_not_responding:
+    deaf = [agent for agent in people if agent.is_not_responding]
+    for agent in deaf:
         agent.is_not_responding = False
-        agent.save(update_fields=["is_not_responding"])
+    if deaf:
+        Agent.objects.filter(id__in=[agent.pk for agent in deaf]).update(is_not_responding=False)
 
 
 def lapse_expired(*, now: datetime) -> int:
@@ -255,7 +224,7 @@ def _locked(offer_id: int, *, user: User) -> tuple[Offer, Agent]:
     return Offer.objects.select_related("item__queue", "item__conversation").get(pk=offer_id), agent
 
 
-def _too_late(offer: Offer) -> EMLError:
+def too_late(offer: Offer) -> EMLError:
     """Why it cannot be answered, looked up again: an expired one may not have been swept yet."""
     state = Offer.objects.values_list("state", flat=True).get(pk=offer.pk)
     if state in (OfferState.ACCEPTED, OfferState.DECLINED):
@@ -271,10 +240,10 @@ def _too_late(offer: Offer) -> EMLError:
 
 
 def _record(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> None:
-    events.record_many([_entry(fact, offer, agent=agent, by=by, **extra)])
+    events.record_many([entry(fact, offer, agent=agent, by=by, **extra)])
 
 
-def _entry(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> events.Entry:
+def entry(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> events.Entry:
     conversation_id = offer.item.conversation_id
     ids = {"conversation": conversation_id, "offer": offer.pk, "agent": agent.pk, "user": agent.user_id}
     return events.Entry(fact(**ids, **extra), stream(conversation_id), by.actor_ref)

@@ -24,7 +24,7 @@ from apps.notifications.gateways.twilio import signature
 from apps.notifications.models import Delivery, Gateway, Receipt, Suppression
 from apps.notifications.services import preferences, receipts, recording, sending
 from apps.routing.models import Agent, Offer
-from apps.routing.services import offers
+from apps.routing.services import acceptance
 from apps.users.models import ContactPoint, Customer
 from tests.factories import (
     make_agent,
@@ -67,7 +67,7 @@ def accepted(agent: Agent) -> Conversation:
     """The router has rung this agent, and he takes it."""
     offer = Offer.objects.get()
     assert offer.agent == agent
-    offers.accept(offer.pk, by=agent.user, now=timezone.now())
+    acceptance.accept(offer.pk, by=agent.user, now=timezone.now())
     return offer.item.conversation
 
 
