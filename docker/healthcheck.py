@@ -1,4 +1,4 @@
-"""Is the role in this container doing its work? Exit code 0 or 1; roles: web, worker, router, notifier, scheduler."""
+"""Is the role in this container doing its work? Exit code 0 or 1; roles: see CHECKS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,13 +23,13 @@ def web() -> str:
         return ""
 
 
-def worker() -> str:
+def worker(queue: str) -> str:
     """Somebody takes tasks from the queue. (A worker that hangs in a task is ended by the task's time limit.)"""
     from kombu import Connection
 
     with Connection(os.environ["BROKER_URL"], connect_timeout=TIMEOUT) as connection:
-        consumers = connection.default_channel.queue_declare("eml", passive=True).consumer_count
-    return "" if consumers else "nobody takes tasks from the queue"
+        consumers = connection.default_channel.queue_declare(queue, passive=True).consumer_count
+    return "" if consumers else f"nobody takes tasks from {queue}"
 
 
 def router() -> str:
@@ -56,7 +57,14 @@ def scheduler() -> str:
     return "" if row and row[0] else "no schedule ran in the last ten minutes"
 
 
-CHECKS = {"web": web, "worker": worker, "router": router, "notifier": notifier, "scheduler": scheduler}
+CHECKS = {
+    "web": web,
+    "worker": partial(worker, "eml.urgent"),
+    "worker-bulk": partial(worker, "eml.bulk"),
+    "router": router,
+    "notifier": notifier,
+    "scheduler": scheduler,
+}
 
 if __name__ == "__main__":
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from celery import current_app
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -40,3 +41,19 @@ def broker_answers() -> bool:
             return True
     except Exception:  # likewise for the broker's
         return False
+
+
+def broker_messages() -> dict[str, int]:
+    """How many messages lie in each queue of the broker, the dead letters with them; none where it is in this process.
+
+    Raises whatever the broker's client does when it does not answer.
+    """
+    if settings.DEAD_LETTERS is None:
+        return {}
+    names = [*current_app.amqp.queues, settings.DEAD_LETTERS.name]
+    options = {"read_timeout": _BROKER_SECONDS}
+    with current_app.connection_for_write(
+        connect_timeout=_BROKER_SECONDS, transport_options=options
+    ) as broker:
+        channel = broker.default_channel
+        return {name: channel.queue_declare(name, passive=True).message_count for name in names}

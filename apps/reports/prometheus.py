@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from apps.core import health
 from apps.core.models import Handling
 from apps.notifications import figures
 from apps.routing import openings, waits
@@ -42,6 +43,7 @@ class CallCenter(Collector):
             _fill_deliveries(families)
             _fill_audit(families)
             _fill_router(families)
+            _fill_broker(families)
         except (DatabaseError, InterfaceError):
             # The process's own metrics matter most when the database is down; `absent()` tells about these.
             logger.warning("The call center's metrics cannot be read: the database does not answer.")
@@ -90,6 +92,11 @@ def _families() -> dict[str, GaugeMetricFamily]:
         ("eml_router_leads", "1 while a router process holds the lease, else 0 (workers make offers).", []),
         ("eml_router_lease_age_seconds", "For how long that router has led; 0 when none does.", []),
         ("eml_router_term", "Rises whenever another router takes over.", []),
+        (
+            "eml_broker_messages",
+            "Ticks and doorbells in each of the broker's queues, and its dead letters.",
+            ["queue"],
+        ),
         ("eml_deliveries", "What waits to be sent, by queue and state.", ["way", "priority", "state"]),
         ("eml_deliveries_late_seconds", "How late the oldest due delivery is; 0: none.", ["way", "priority"]),
     ]
@@ -141,6 +148,17 @@ def _fill_handlings(families: dict[str, GaugeMetricFamily]) -> None:
     oldest = Handling.objects.filter(is_dead=False).aggregate(at=Min("event__at"))["at"]
     age = max((timezone.now() - oldest).total_seconds(), 0) if oldest else 0
     families["eml_handlings_oldest_pending_seconds"].add_metric([], age)
+
+
+def _fill_broker(families: dict[str, GaugeMetricFamily]) -> None:
+    """Nothing at all while it is away, or before its first worker declared its queues."""
+    try:
+        messages = health.broker_messages()
+    except Exception as error:  # whatever the broker's client throws
+        logger.warning("The broker's queues cannot be counted (%s).", type(error).__name__)
+        return
+    for name, count in messages.items():
+        families["eml_broker_messages"].add_metric([name], count)
 
 
 def _fill_audit(families: dict[str, GaugeMetricFamily]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kombu import Exchange, Queue, binding
+
 from . import env
 
 REDIS_URL = env.url("REDIS_URL", "", {"redis", "rediss", "unix"})
@@ -44,11 +46,53 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_DEFAULT_QUEUE = "eml"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONSUMER = "eml.worker:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TIMEZONE = "UTC"
+
+# Somebody waits for what is urgent. What is bulk comes by itself, takes long, and has workers of its own.
+URGENT, BULK, DEAD = "eml.urgent", "eml.bulk", "eml.dead"
+
+
+def _durable(name: str) -> Queue:
+    """Survives the broker's restart; who fells one worker after another leaves it after as many tries."""
+    return Queue(
+        name,
+        Exchange("eml", "direct"),
+        routing_key=name,
+        queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": 5, "x-dead-letter-exchange": DEAD},
+    )
+
+
+def _dead_because(reason: str) -> binding:
+    # Not of everything: ticks that nobody took in time expire, as they should, and are dead letters as well.
+    return binding(
+        Exchange(DEAD, "headers"), arguments={"x-match": "all-with-x", "x-first-death-reason": reason}
+    )
+
+
+DEAD_LETTERS: Queue | None = None
+if BROKER_URL:
+    CELERY_TASK_DEFAULT_QUEUE = URGENT
+    CELERY_TASK_QUEUES = [_durable(URGENT), _durable(BULK)]
+    CELERY_TASK_ROUTES = {
+        "*.clean": {"queue": BULK},
+        "*.prune": {"queue": BULK},
+        "messaging.sweep": {"queue": BULK},
+        "notifications.campaigns": {"queue": BULK},
+        "routing.audit": {"queue": BULK},
+    }
+    # What was no task of ours, and what felled workers is parked there to be looked at: the newest thousand.
+    DEAD_LETTERS = Queue(
+        DEAD,
+        bindings=[_dead_because("rejected"), _dead_because("delivery_limit")],
+        queue_arguments={"x-queue-type": "quorum", "x-max-length": 1000},
+    )
+else:
+    CELERY_TASK_DEFAULT_QUEUE = "eml"
+
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # A tick that waited longer than its period is worthless: the next one does its work.

@@ -29,6 +29,10 @@ tests:
         values: "0+0x4 320+15x40"
       - series: eml_handlings_dead
         values: "0x40"
+      - series: eml_broker_messages{{queue="eml.bulk"}}
+        values: "100x40"
+      - series: eml_broker_messages{{queue="eml.dead"}}
+        values: "0x10 2x30"
     alert_rule_test:
       - {{eval_time: 30s, alertname: RoutingNotInOrder, exp_alerts: []}}
       - eval_time: 3m
@@ -44,8 +48,16 @@ tests:
           - exp_labels: {{severity: warning}}
             exp_annotations:
               summary: Nobody looks after routing
-              description: "No audit for five minutes: is the scheduler running, are there workers, is the cache there?"
+              description: "No audit for five minutes: is the scheduler running, are there bulk workers, a cache?"
       - {{eval_time: 8m, alertname: FollowUpsDead, exp_alerts: []}}
+      - {{eval_time: 2m, alertname: DeadLetters, exp_alerts: []}}
+      - eval_time: 8m
+        alertname: DeadLetters
+        exp_alerts:
+          - exp_labels: {{severity: warning}}
+            exp_annotations:
+              summary: RabbitMQ parked 2 messages
+              description: "No tasks of ours, or tasks that fell workers. docs/operations.md says how to look at them."
 """
 
 

@@ -59,7 +59,8 @@ def test_settings_that_are_named_exist() -> None:
 def test_services_that_are_named_are_those_of_the_compose_file() -> None:
     services = set(yaml.safe_load((ROOT / "docker" / "compose.yml").read_text())["services"])
     rows = re.findall(r"^\| `([\w-]+)` (?:\([^)]*\) )?\|", OPERATIONS.read_text(), re.MULTILINE)
-    roles = set(rows) & {"web-asgi", "web-wsgi", "worker", "router", "notifier", "scheduler", "migrate"}
+    web, workers = {"web-asgi", "web-wsgi"}, {"worker", "worker-bulk"}
+    roles = set(rows) & (web | workers | {"router", "notifier", "scheduler", "migrate"})
     assert services == roles | {"nginx", "postgres", "redis", "rabbitmq"}
 
 

@@ -332,7 +332,9 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
     for name in ("web1", "web2"):
         installation.role(name, "manage.py", "serve", port=free_port())
     celery = ["-m", "celery", "-A", "eml"]
-    installation.role("worker", *celery, "worker", "--loglevel", "WARNING", "--concurrency", "2")
+    for name, queue in (("worker", "urgent"), ("worker-bulk", "bulk")):
+        names = (f"--queues=eml.{queue}", f"--hostname={queue}@%h")
+        installation.role(name, *celery, "worker", *names, "--loglevel=WARNING", "--concurrency=2")
     installation.role("router", "manage.py", "router")
     installation.role("notifier", "manage.py", "notifier")
     installation.role("scheduler", *celery, "beat", "--loglevel", "WARNING", "--pidfile=")

@@ -3,17 +3,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import OperationalError
 from django.utils import timezone
+from kombu import Connection
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
+from apps.core import health
 from apps.core.models import Handling
 from apps.reports import prometheus, selectors
 from apps.routing.estimate import Error, Table
 from apps.routing.models import Callback, WaitTable
 from apps.routing.services import audit, clock, lease
 from tests.factories import make_calendar, make_queue, put_in_line
+from tests.faults.processes import needs_servers
 
 from .planted import contact, dead_handling, make_place
 
@@ -120,3 +124,30 @@ def test_who_leads_and_for_how_long(monkeypatch) -> None:
     assert 2 < status.age_seconds < 4
     monkeypatch.setattr(clock, "now", lambda: later + timedelta(seconds=60))
     assert lease.status() == (False, 0, 1)
+
+
+@pytest.mark.services
+@needs_servers
+@pytest.mark.django_db
+def test_the_brokers_queues_are_counted() -> None:
+    with Connection(settings.BROKER_URL) as broker:
+        for queue in (*settings.CELERY_TASK_QUEUES, settings.DEAD_LETTERS):
+            queue(broker.default_channel).declare()
+    registry = CollectorRegistry()
+    prometheus.register(registry)
+    body = generate_latest(registry).decode()
+    for name in ("eml.urgent", "eml.bulk", "eml.dead"):
+        assert f'eml_broker_messages{{queue="{name}"}}' in body
+
+
+@pytest.mark.django_db
+def test_a_broker_that_is_away_takes_nothing_from_the_rest(monkeypatch) -> None:
+    def fail() -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(health, "broker_messages", fail)
+    registry = CollectorRegistry()
+    prometheus.register(registry)
+    body = generate_latest(registry).decode()
+    assert "eml_broker_messages{" not in body
+    assert "eml_handlings_dead 0.0" in body
