@@ -413,3 +413,55 @@ def test_who_waits_asks_to_be_called_and_thinks_better_of_it(page: Page) -> None
     page.get_by_role("button", name="No callback after all").click()
     expect(customer.wait).not_to_contain_text("We call you")
     assert not Callback.objects.open().exists()
+
+
+# Full
+
+
+def busy_place() -> Place:
+    """Somebody is at the desk, and talks with somebody else."""
+    place = open_place(capacity=4)
+    hand_to(put_in_line(place.queue), place.agent)
+    return place
+
+
+def fill_queue(place: Place, **fields) -> None:
+    """Whoever waits does so for too long."""
+    Queue.objects.filter(pk=place.queue.pk).update(longest_wait_seconds=0, **fields)
+
+
+def test_full_chat_asks_for_a_message_and_says_that_it_is_saved(page: Page) -> None:
+    fill_queue(busy_place(), when_full=Otherwise.MESSAGE)
+    customer = Visitor(page).open()
+    expect(page.get_by_role("heading", name="Leave us a message")).to_be_visible()
+    expect(page.get_by_text("Everybody is talking, and many wait already.")).to_be_visible()
+    expect(page.locator("[data-ref=header-status]")).to_have_text("Many wait already")
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("Your message").fill("About my card")
+    page.get_by_role("button", name="Leave the message").click()
+    expect(customer.wait).to_contain_text("Your message is saved.")
+    dispatch.drain()
+    page.reload()
+    expect(customer.wait).to_contain_text("Your message is saved.")
+    expect(customer.wait).to_contain_text("You may close this page")
+
+
+def test_who_waits_while_it_becomes_full_is_told_that_he_need_not_stay(page: Page) -> None:
+    place = busy_place()
+    customer = Visitor(page).open()
+    customer.start()
+    expect(customer.wait).to_contain_text("You can keep writing")
+    fill_queue(place, when_full=Otherwise.MESSAGE)
+    page.reload()
+    expect(customer.wait).to_contain_text("You are next in line.")
+    expect(customer.wait).to_contain_text("It takes longer than usual. You may close this page")
+    expect(page.get_by_role("button", name="call or write to me")).to_be_hidden()
+
+
+def test_who_comes_while_it_is_full_is_shown_the_way_to_a_callback(page: Page) -> None:
+    fill_queue(busy_place(), when_full=Otherwise.CALLBACK)
+    customer = Visitor(page).open()
+    expect(page.get_by_text("you may ask to be called or written to instead of waiting here")).to_be_visible()
+    customer.start()
+    expect(customer.wait).to_contain_text("ask below to be called, or written to here")
+    expect(page.get_by_role("button", name="call or write to me")).to_be_visible()

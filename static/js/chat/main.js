@@ -114,7 +114,11 @@ async function showAvailability() {
   try {
     const known = await api.availability();
     start.draw(known);
-    view.drawAvailability({ isStaffed: !isLetterBox(known), isOpen: known.is_open });
+    view.drawAvailability({
+      isStaffed: !isLetterBox(known),
+      isOpen: known.is_open,
+      isFull: known.is_staffed && known.is_full,
+    });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Not knowing is no reason to send somebody away.

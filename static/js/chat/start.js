@@ -51,6 +51,7 @@ export class StartForm {
     show(ref("waiting-now"), !this.#isLetterBox && known.waiting > 0);
     say(ref("waiting-number"), String(known.waiting));
     say(ref("waiting-time"), known.estimate ? "· " + fill(texts.expected, { range: this.hours.range(known.estimate) }) : "");
+    show(ref("full-now"), known.is_full === true);
     say(ref("start-label"), this.#isLetterBox ? texts.leave : texts.start);
     if (this.#isLetterBox) this.#drawAway(known);
     show(ref("call-choice"), this.#isCallOffered);

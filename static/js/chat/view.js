@@ -52,9 +52,8 @@ export class View {
     ref("live").setAttribute("aria-busy", String(!client.isLoaded));
   }
 
-  drawAvailability({ isStaffed, isOpen }) {
-    this.isStaffed = isStaffed;
-    this.isOpen = isOpen;
+  drawAvailability({ isStaffed, isOpen, isFull }) {
+    Object.assign(this, { isStaffed, isOpen, isFull });
     this.#drawHeader();
   }
 
@@ -92,6 +91,7 @@ export class View {
     const isStaffed = isWaiting ? false : this.isStaffed;
     if (isStaffed === undefined) return ["", null];
     const isClosed = isWaiting ? !client.wait.is_open : this.isOpen === false;
+    if (!isStaffed && !isClosed && !isWaiting && this.isFull) return [texts.fullNow, "busy"];
     return isStaffed ? [texts.here, "available"] : [isClosed ? texts.closedNow : texts.away, "offline"];
   }
 
@@ -141,7 +141,9 @@ export class View {
     if (isDeserted(this.client)) return this.client.isLeftMessage ? [texts.left, texts.leftText, false] : [texts.nobody, texts.nobodyText, false];
     if (this.client.record.hadAgent) return [texts.finding, [place, texts.keepWriting].filter(Boolean).join(" "), true];
     if (state === "offered") return [texts.calling, texts.keepWriting, true];
-    return [place || texts.waiting, [time, texts.keepWriting].filter(Boolean).join(" "), true];
+    if (wait.is_full && this.client.isLeftMessage) return [texts.left, texts.leftText, false];
+    const advice = wait.is_full ? (wait.offers_callback ? texts.fullCallback : texts.fullText) : texts.keepWriting;
+    return [place || texts.waiting, [time, advice].filter(Boolean).join(" "), true];
   }
 
   /** Who does not wait at the screen: how he hears from us, and when. */
