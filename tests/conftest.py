@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
+from pytest_django import DjangoDbBlocker
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.core.error_log import Recorder
 from tests import databases
@@ -23,6 +29,18 @@ def pytest_configure() -> None:
     """A run in the background of a shell inherits a Ctrl-C that is ignored, and so would all that it starts."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if settings.REDIS_URL and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
+        _keep_to_itself(worker)
+
+
+def _keep_to_itself(worker: str) -> None:
+    """Workers of a run share Redis, and their rows have the same numbers: nobody may get the other's frames, nor clear
+    the other's cache. What a test starts does as its worker."""
+    url = urlsplit(settings.REDIS_URL)._replace(path=f"/{int(worker.removeprefix('gw')) + 1}").geturl()
+    prefix = f"eml-{worker}"
+    os.environ |= {"REDIS_URL": url, "EML_REDIS_PREFIX": prefix}
+    settings.CHANNEL_LAYERS["default"]["CONFIG"] |= {"hosts": [url], "prefix": prefix}
+    settings.CACHES["default"] |= {"LOCATION": url, "KEY_PREFIX": prefix}
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +54,28 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 def django_db_keepdb(django_db_keepdb: bool) -> bool:
     """A copy that is there already is not created again."""
     return django_db_keepdb or (databases.IS_MIGRATED and databases.is_sqlite())
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """After a test that commits only what it has changed is put back."""
+    with django_db_blocker.unblock():
+        beginning = databases.Beginning()
+    TransactionTestCase._fixture_teardown = lambda case: beginning.restore()  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_are_looked_for_once() -> None:
+    """Each test client builds the middleware anew, and that would look through all folders of static files."""
+    look, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = look_once
 
 
 @pytest.fixture(scope="session", autouse=True)
