@@ -157,6 +157,10 @@ API_ROWS = {
     "conversation-end-wrap-up": api(POST="-   -   409 409 409 409 -"),
     "conversation-callback": api(POST="-   -   409 409 409 409 -"),
     "conversation-snooze": api(POST="-   -   204 204 204 204 -", DELETE="-   -   409 409 409 409 -"),
+    "conversation-answers": api(GET=AGENTS),
+    "conversation-follow-ups": api(POST="-   -   201 201 201 403 -"),
+    "follow-up-list": api(GET=AGENTS),
+    "follow-up-cancel": api(MINE, POST="-   -   200 200 404 404 -"),
     "customer-notifications": api(GET=AGENTS),
     # Agents read; a verb that writes is refused to them before it is known. They see reminders of their team's
     # conversations and their own, not of all customers.

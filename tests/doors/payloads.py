@@ -85,6 +85,10 @@ PAYLOADS: dict[tuple[str, str], Callable[[Keys], Payload]] = {
     ("console:tags", "POST"): lambda keys: as_form(tags=[keys["tag"]]),
     ("console:transfer", "POST"): lambda keys: as_form(queue=keys["queue"]),
     ("conversation-snooze", "POST"): lambda keys: as_json({"until": f"{_tomorrow()}T09:00:00Z"}),
+    ("conversation-follow-ups", "POST"): lambda keys: as_json(
+        {"whom": "me", "date": _tomorrow(), "time": "09:00", "text": "Call back"},
+        **{"Idempotency-Key": _new_key()},
+    ),
     ("reminder-list", "POST"): lambda keys: as_json(
         {
             "template": "follow-up",

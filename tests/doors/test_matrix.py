@@ -31,7 +31,7 @@ OBJECTS = {
         "admin:notifications_gateway_": "gateway_row", "admin:messaging_arrival_": "arrival",
         "admin:notifications_campaign_": "campaign", "campaign-": "campaign",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",
-        "reminder-": "reminder", "appointment-": "appointment",
+        "reminder-": "reminder", "follow-up-": "follow_up", "appointment-": "appointment",
         "console:accept": "offer", "console:decline": "offer", "console:file": "attachment",
         "console:notice": "notice", "console:cancel-follow-up": "follow_up", "console:": "conversation",
     },

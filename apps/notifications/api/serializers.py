@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
@@ -65,10 +66,13 @@ class TemplateField(StrictSlugField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         slug = super().run_validation(data)
-        found = Template.objects.filter(slug=slug, is_active=True, version__gt=0).select_related("purpose")
-        if (template := found.first()) is None:
+        template = self.get_queryset().filter(slug=slug).select_related("purpose").first()
+        if template is None:
             self.fail("unknown")
         return template
+
+    def get_queryset(self) -> QuerySet[Template]:
+        return Template.objects.filter(is_active=True, version__gt=0)
 
 
 class VisibleUserField(StrictRelatedField):
@@ -152,7 +156,7 @@ class ReminderSerializer(StrictModelSerializer):
         read_only_fields = fields
 
 
-_WHEN = {
+WHEN = {
     "fold": "Of a time that the clocks show twice that night: 0 the first, 1 the second.",
     "zone": "Empty: the recipient's own.",
 }
@@ -198,8 +202,8 @@ class NewReminder(StrictSerializer):
     offset_minutes = StrictIntegerField(required=False, help_text="-1440 is a day before the appointment.")
     date = WallDateField(required=False)
     time = WallTimeField(required=False)
-    fold = StrictIntegerField(min_value=0, max_value=1, required=False, help_text=_WHEN["fold"])
-    zone = ZoneField(allow_blank=True, required=False, help_text=_WHEN["zone"])
+    fold = StrictIntegerField(min_value=0, max_value=1, required=False, help_text=WHEN["fold"])
+    zone = ZoneField(allow_blank=True, required=False, help_text=WHEN["zone"])
     rrule = LineField(max_length=300, required=False, help_text="RFC 5545, like FREQ=WEEKLY;BYDAY=MO,TH.")
     note = StrictCharField(
         max_length=500, max_bytes=2000, required=False, help_text="The text's {reminder.note}."
@@ -222,7 +226,7 @@ class NewReminder(StrictSerializer):
 class ReminderMove(StrictSerializer):
     date = WallDateField()
     time = WallTimeField()
-    fold = StrictIntegerField(min_value=0, max_value=1, required=False, help_text=_WHEN["fold"])
+    fold = StrictIntegerField(min_value=0, max_value=1, required=False, help_text=WHEN["fold"])
     zone = ZoneField(required=False, help_text="Left out: as it was.")
 
 
