@@ -103,17 +103,18 @@ MENU: list[tuple[str | Promise, list[Entry]]] = [
 
 def navigation(request: HttpRequest) -> list[dict]:
     """Only what this user may see."""
+    is_of_its_own = request.path in _pages_of_their_own()
     return [
         {
             "title": title,
             "separator": True,
-            "items": [item for entry in entries if (item := _item(request, entry))],
+            "items": [item for entry in entries if (item := _item(request, entry, is_of_its_own))],
         }
         for title, entries in MENU
     ]
 
 
-def _item(request: HttpRequest, entry: Entry) -> dict | None:
+def _item(request: HttpRequest, entry: Entry, is_of_its_own: bool) -> dict | None:
     if entry.model and not request.user.has_perm(entry.permission):
         return None
     try:
@@ -121,7 +122,7 @@ def _item(request: HttpRequest, entry: Entry) -> dict | None:
     except NoReverseMatch:
         # One table taken out of the admin must not take every page of it down with it.
         return None
-    if request.path in _pages_of_their_own():
+    if is_of_its_own:
         # It lies below the list of a model, which would be marked too.
         item["active"] = item["link"] == request.path
     # A zero would only draw the eye.
