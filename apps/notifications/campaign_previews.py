@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from apps.users.models import Customer
 
@@ -86,8 +86,8 @@ def _meant(row: Campaign, *, now: datetime) -> QuerySet[Customer]:
 
 
 def coming(people: Collection[Customer], *, now: datetime) -> list[Delivery]:
-    """What campaigns that go on still have for these customers, as deliveries that are not saved; by their own times,
-    which the pace may put off."""
+    """What campaigns that go on still have for these customers, as deliveries that are not saved: `slot_at` is when
+    each is meant for, `due_at` when its turn comes. A query for each."""
     going = (CampaignState.SCHEDULED, CampaignState.RUNNING)
     theirs = CampaignRecipient.objects.filter(customer__in=people, is_planned=False)
     waiting = list(
@@ -104,7 +104,22 @@ def coming(people: Collection[Customer], *, now: datetime) -> list[Delivery]:
         if (version := versions.get(in_force.get(one.campaign.template_id, 0))) is not None:
             draft = feeding.draft_of(one.campaign, one, version_id=version.pk, at=now)
             row = deliveries.unsaved(draft, now=now)
-            row.slot_at = row.due_at = campaigns.slot_of(one.campaign, zone=rendering.zone_of(row), now=now)
+            row.slot_at = campaigns.slot_of(one.campaign, zone=rendering.zone_of(row), now=now)
+            row.due_at = _turn_of(one, slot=row.slot_at, now=now)
             row.template_version = version
             made.append(row)
     return made
+
+
+def _turn_of(recipient: CampaignRecipient, *, slot: datetime, now: datetime) -> datetime:
+    """When the pace lets go what is meant for `slot`: after all that are looked at before it, in groups that come due
+    together, as `feeding` releases them. At the latest: some of those may not go out, and then take no turn."""
+    row = recipient.campaign
+    is_before = Q(due_at__lt=recipient.due_at) | Q(due_at=recipient.due_at, pk__lt=recipient.pk)
+    before = CampaignRecipient.objects.filter(is_before, campaign=row, is_planned=False)
+    groups = before.order_by().values_list("due_at").annotate(Count("pk"))
+    turn = max(row.given_until or now, now)
+    # Who was not looked at yet waits for a slot like this one.
+    for due_at, how_many in sorted((slot if due <= now < slot else due, count) for due, count in groups):
+        turn = max(turn, due_at) + how_many * row.interval
+    return max(turn, slot, recipient.due_at)

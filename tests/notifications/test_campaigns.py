@@ -24,6 +24,7 @@ from apps.notifications.models import (
     Template,
 )
 from apps.notifications.services import campaign_lists, campaigns, feeding, sending
+from apps.users.models import Customer
 from apps.users.services import customers as customer_service
 from tests.factories import make_customer, make_purpose, make_team, make_template
 from tests.notifications.campaigning import (
@@ -411,3 +412,45 @@ def test_a_customers_page_knows_what_is_still_to_come(team, clock) -> None:
     start(campaign, clock)
     (line,) = ledger.of_customer(there, **period).coming
     assert (line.row.cause, line.at) == (campaign.cause, datetime(2026, 3, 12, tzinfo=UTC))
+
+
+def foreseen_at(customer: Customer) -> datetime | None:
+    period = {"start": NOW, "end": NOW + timedelta(days=7), "now": NOW}
+    return next((line.at for line in ledger.of_customer(customer, **period).coming), None)
+
+
+def test_ledger_says_when_the_turn_comes_at_the_pace_and_so_it_goes(team, gate, clock):
+    everybody = people(4, team)
+    campaign = start(make_campaign(team, per_minute=1), clock)
+    feed(clock)  # it is listed, and the first has its place
+    foreseen = [foreseen_at(customer) for customer in everybody]
+    assert foreseen == [NOW + timedelta(minutes=number) for number in range(4)]
+    run(clock, seconds=240, tick=5)
+    assert [row.due_at for row in of(campaign)] == foreseen
+
+
+def test_ledger_says_so_of_those_that_are_held_together_as_well(team, clock):
+    everybody = people(5, team)
+    start(make_campaign(team, per_minute=1), clock)
+    feed(clock)
+    later = NOW + timedelta(hours=9)
+    held = CampaignRecipient.objects.filter(customer__in=everybody[2:4])
+    held.update(due_at=later, reason=Reason.QUIET_HOURS)
+    assert [foreseen_at(customer) for customer in everybody[1:]] == [
+        NOW + timedelta(minutes=1),
+        later,
+        later + timedelta(minutes=1),
+        NOW + timedelta(minutes=2),
+    ]
+
+
+def test_ledger_counts_turns_from_the_start_of_a_campaign_that_has_not_begun(team, clock):
+    everybody = people(2, team)
+    campaign = make_campaign(
+        team, segment=None, per_minute=1, date=date(2026, 3, 12), time=time(9), zone="UTC"
+    )
+    lines = "email\n" + "".join(f"c{one.pk}@example.org\n" for one in everybody)
+    campaign_lists.add(campaign.pk, campaign_csv.read(lines.encode()), by=SYSTEM, now=NOW)
+    start(campaign, clock)
+    begin = datetime(2026, 3, 12, 9, tzinfo=UTC)
+    assert [foreseen_at(one) for one in everybody] == [begin, begin + timedelta(minutes=1)]

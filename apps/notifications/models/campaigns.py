@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -145,6 +145,11 @@ class Campaign(models.Model):
     def cause(self) -> str:
         """What its deliveries name."""
         return f"campaign:{self.pk}"
+
+    @property
+    def interval(self) -> timedelta:
+        """From one message to the next, at its pace."""
+        return timedelta(minutes=1) / self.per_minute
 
     @property
     def wall(self) -> datetime | None:

@@ -121,7 +121,7 @@ class _Round:
 
 
 def _release(row: Campaign, *, now: datetime) -> int:
-    places = _Places(max(row.given_until or now, now), timedelta(minutes=1) / row.per_minute, now + AHEAD)
+    places = _Places(max(row.given_until or now, now), row.interval, now + AHEAD)
     version = templates.current(row.template)
     if (
         places.next_at > places.until
