@@ -8,6 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from .views import front
 
+admin.autodiscover()
+
 api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.users.api.urls")),
     path("", include("apps.messaging.api.urls")),

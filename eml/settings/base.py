@@ -25,7 +25,7 @@ INSTALLED_APPS = [
     "unfold.contrib.forms",
     "unfold.contrib.inlines",
     "unfold.contrib.simple_history",
-    "django.contrib.admin",
+    "eml.admin_site.AdminSite",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -22,6 +22,7 @@ from typing import Any
 from . import ground, reminded, sink
 
 CELERY_PROCESSES = 4
+TICK_SECONDS = 2.0
 LATENESS_RATE, LATENESS_SECONDS = 200, 30
 CLAIMS, CLAIMED = 60, 100
 # Until everybody has started, and the clock can be read in peace.
@@ -88,6 +89,7 @@ def figures(size: Size, mails: sink.Sink) -> Iterator[Row]:
     yield "ours, one process ÷ Celery's four", f"{one.rate / theirs.rate:.1f}", "6", "12"
     yield "processor time, Celery's ÷ ours", f"{_each(theirs) / _each(one):.1f}", "", ""
     yield from lateness(mails)
+    yield from campaign(size.reminders, mails)
     yield from claiming(size.future)
 
 
@@ -235,6 +237,37 @@ def celery_worker() -> Iterator[subprocess.Popen]:
     finally:
         process.terminate()
         process.wait(60)
+
+
+# A campaign
+
+
+def campaign(count: int, mails: sink.Sink) -> Iterator[Row]:
+    """To everybody, at the fastest pace there is: listed, released every two seconds as the worker does, sent."""
+    from django.utils import timezone
+
+    from apps.notifications.services import feeding
+
+    reminded.forget()
+    row = reminded.make_campaign()
+    with notifiers(1) as started:
+        time.sleep(START.total_seconds())
+        reminded.start_campaign(row)
+        run, feed = Run(count), 0.0
+        with _processor_time(started, run):
+            began = time.monotonic()
+            while not reminded.is_over(row):
+                before, ends = time.process_time(), time.monotonic() + TICK_SECONDS
+                feeding.work_off(clock=timezone.now)
+                feed += time.process_time() - before
+                time.sleep(max(ends - time.monotonic(), 0))
+            run.seconds = time.monotonic() - began
+    run.mails = mails.take()
+    name = f"campaign of {count:,}, {row.per_minute:,} a minute"
+    yield f"{name}: listed, released and sent within", f"{run.seconds:.0f} s", "", ""
+    yield f"{name}: sent twice; missing", f"{run.doubles}; {run.missing}", "0; 0", "0; 0"
+    yield f"{name}: listing and releasing, each", f"{feed / count * 1000:.3f} ms", "", ""
+    yield f"{name}: sending, each", f"{_each(run):.3f} ms", "", ""
 
 
 # Lateness and claiming

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from apps.notifications.models import Campaign
 
 _FUTURE = """
 INSERT INTO notifications_delivery (cause, occurrence, recipient, way, customer_id, address, purpose_id,
@@ -80,6 +85,36 @@ def make_reminders(count: int, *, at: datetime, step: float = 0.0) -> None:
             "step": step,
         },
     )
+
+
+def make_campaign() -> Campaign:
+    """Of the same text, to all customers, as fast as a campaign may be."""
+    from apps.core.events import SYSTEM
+    from apps.notifications.models import Segment, Template
+    from apps.notifications.models.campaigns import MOST_PER_MINUTE
+    from apps.notifications.services import campaigns
+
+    plan = campaigns.Plan(
+        name="bench",
+        template=Template.objects.get(slug="bench"),
+        ways=["email"],
+        team=None,
+        segment=Segment.objects.create(name="everybody", filter={}),
+        per_minute=MOST_PER_MINUTE,
+    )
+    return campaigns.create(plan, by=SYSTEM, now=timezone.now())
+
+
+def start_campaign(row: Campaign) -> None:
+    from apps.core.events import SYSTEM
+    from apps.notifications.services import campaigns
+
+    campaigns.start(row.pk, by=SYSTEM, now=timezone.now())
+
+
+def is_over(row: Campaign) -> bool:
+    row.refresh_from_db()
+    return row.ended_at is not None
 
 
 def make_future(count: int) -> None:

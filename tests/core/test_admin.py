@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -228,6 +230,7 @@ def test_menu_of_supervisors_lacks_what_only_administrators_do(client) -> None:
 
 
 def test_tables_that_only_invite_mistakes_are_not_in_the_admin() -> None:
+    import_module(settings.ROOT_URLCONF)
     labels = {model._meta.label for model in admin.site._registry}
     assert not {"auth.Group", "token_blacklist.OutstandingToken", "account.EmailAddress"} & labels
     assert {"core.Event", "core.Handling", "axes.AccessAttempt"} <= labels

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
+from django.core import signing
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from apps.notifications import links
 from apps.notifications.choices import ErrorKind, Reason, Way
@@ -235,3 +237,14 @@ def test_a_hundred_cost_as_many_queries_as_one() -> None:
         return len(seen)
 
     assert queries(make(1)) == queries(make(8))
+
+
+@pytest.mark.parametrize("name", links.PATHS)
+def test_paths_in_links_are_those_of_the_address_tables(name: str) -> None:
+    value = 7 if name.startswith("console") else "token"
+    assert links.PATHS[name].format(value) == reverse(name, args=[value])
+
+
+def test_a_token_is_what_the_signer_would_make_of_it() -> None:
+    about = links.Wish(7, 3, Way.EMAIL)
+    assert links.token(about) == signing.Signer(salt=links.SALT, sep=".").sign("7-3-email")

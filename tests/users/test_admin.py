@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
+from django.conf import settings
 from django.contrib import admin as django_admin
 from django.db import connection
 from django.test import Client
@@ -97,6 +100,7 @@ def test_the_password_is_changed_where_it_ends_the_other_sessions(as_admin):
 
 
 def test_z19_secrets_of_sign_ins_have_no_page():
+    import_module(settings.ROOT_URLCONF)
     shown = {model._meta.label for model in django_admin.site._registry}
     hidden = {
         "mfa.Authenticator",

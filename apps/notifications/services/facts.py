@@ -13,7 +13,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import holidays
 from django.conf import settings
 from django.db.models import Q
 
@@ -286,6 +285,9 @@ def holidays_of(country: str, region: str = "") -> Callable[[date], bool]:
     """A country or region that is not known has no holidays."""
     if not country:
         return planning.no_holidays
+    # All calendars of the world, for those who ask for one.
+    import holidays
+
     try:
         calendar = holidays.country_holidays(country.upper(), subdiv=region.upper() or None)
     except NotImplementedError:

@@ -26,6 +26,8 @@ HEARTBEAT = Path(tempfile.gettempdir()) / "eml-notifier.alive"
 
 class Command(BaseCommand):
     help = "Send what is due, until Ctrl-C or SIGTERM; what is being sent then is finished."
+    # They look at every page, which a role that serves none would have to load.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
