@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Field, Model
 
+from .among import array
+
 Row = TypeVar("Row", bound=Model)
 
 # Below this, one INSERT is as cheap as asking for ids first.
 FEW = 4
+_SIMPLE = (int, str, datetime, type(None))
 
 
 def insert(model: type[Row], rows: Sequence[Row]) -> Sequence[Row]:
@@ -38,6 +42,22 @@ def insert(model: type[Row], rows: Sequence[Row]) -> Sequence[Row]:
     return rows
 
 
+def insert_missing(model: type[Row], rows: Sequence[Row]) -> None:
+    """Store those of these new rows that are not there already, by whatever is unique. None of them gets its key."""
+    if connection.vendor != "postgresql" or not rows:
+        model._default_manager.bulk_create(rows, ignore_conflicts=True)
+        return
+    meta, quote = model._meta, connection.ops.quote_name
+    fields = [field for field in meta.concrete_fields if not field.primary_key]
+    columns = ", ".join(quote(field.column or field.name) for field in fields)
+    arrays = ", ".join(f"%s::{_type(field)}[]" for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {quote(meta.db_table)} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING",
+            [_array(rows, field) for field in fields],
+        )
+
+
 def update(rows: Sequence[Row], fields: Sequence[str]) -> None:
     """Write these fields of rows of one model, one row at most for each key; by `attname` where a field is a reference.
 
@@ -47,8 +67,6 @@ def update(rows: Sequence[Row], fields: Sequence[str]) -> None:
         return
     meta, quote = rows[0]._meta, connection.ops.quote_name
     columns = [field for field in meta.concrete_fields if field.name in fields]
-    values = [_prepared(rows, field) for field in columns]
-    keys = _prepared(rows, meta.pk)
     names = [quote(field.column or field.name) for field in columns]
     table, key = quote(meta.db_table), quote(meta.pk.column or meta.pk.name)
     with connection.cursor() as cursor:
@@ -58,17 +76,24 @@ def update(rows: Sequence[Row], fields: Sequence[str]) -> None:
             cursor.execute(
                 f"UPDATE {table} SET {written} FROM unnest({arrays}) AS new ({', '.join(names)}, {key})"
                 f" WHERE {table}.{key} = new.{key}",
-                [*values, keys],
+                [_array(rows, field) for field in (*columns, meta.pk)],
             )
         else:
             written = ", ".join(f"{name} = %s" for name in names)
+            values = [_prepared(rows, field) for field in (*columns, meta.pk)]
             cursor.executemany(
-                f"UPDATE {table} SET {written} WHERE {key} = %s", list(zip(*values, keys, strict=True))
+                f"UPDATE {table} SET {written} WHERE {key} = %s", list(zip(*values, strict=True))
             )
 
 
 def _prepared(rows: Sequence[Row], field: Field) -> list[Any]:
     return [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
+
+
+def _array(rows: Sequence[Row], field: Field) -> Any:
+    """Written here where that is simple; the driver knows the rest (JSON, bytes), and takes its time."""
+    values = _prepared(rows, field)
+    return array(values) if all(isinstance(value, _SIMPLE) for value in values) else values
 
 
 def _type(field: Field) -> str | None:

@@ -17,6 +17,8 @@ from .planning import moment_of
 
 # Further ahead nobody plans, and a rule that never comes true is given up there.
 HORIZON = timedelta(days=3660)
+# No clock differs more from UTC, not even while it is put forward by a day.
+FURTHEST_FROM_UTC = timedelta(days=2)
 MOST_RULE_CHARACTERS = 300
 MOST_INTERVAL = 1000
 _FREQUENCIES = {name: getattr(rrule, name) for name in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")}
@@ -102,10 +104,17 @@ def _until(text: str, *, start: datetime) -> datetime:
     return until if "T" in text else until + timedelta(hours=23, minutes=59)
 
 
-def occurrences(rule: str, *, start: datetime, zone: ZoneInfo, fold: int = 0) -> Iterator[Occurrence]:
-    """All of them, in order. `fold` 1 means the second of two equal wall times, for the first occurrence only."""
+def occurrences(
+    rule: str, *, start: datetime, zone: ZoneInfo, fold: int = 0, after: datetime | None = None
+) -> Iterator[Occurrence]:
+    """In order: all of them, or (`after`) at least those later than that: an old rule has thousands behind it.
+
+    `fold` 1 means the second of two equal wall times, for the first occurrence only.
+    """
+    earliest = start if after is None else after.astimezone(UTC).replace(tzinfo=None) - FURTHEST_FROM_UTC
     for number, wall in enumerate(walls(rule, start=start)):
-        yield Occurrence(wall, moment_of(wall, zone=zone, fold=fold if number == 0 else 0))
+        if wall >= earliest:
+            yield Occurrence(wall, moment_of(wall, zone=zone, fold=fold if number == 0 else 0))
 
 
 def later_than(after: datetime, found: Iterable[Occurrence]) -> Iterator[Occurrence]:

@@ -61,3 +61,23 @@ def test_values_of_json_are_written():
         row.payload = {"n": n, "list": [None, "ü"]}
     bulk.update(rows, ["payload"])
     assert [row.payload for row in Event.objects.order_by("id")] == [row.payload for row in rows]
+
+
+@pytest.mark.parametrize("how_many", [0, 1, 3])
+def test_what_is_there_already_is_not_stored_again(how_many):
+    now = timezone.now()
+    bulk.insert_missing(
+        Event, [Event(type="x", stream="s", payload={"list": [None, "ü"]}, actor="a", at=now)]
+    )
+    event = Event.objects.get()
+    assert event.payload == {"list": [None, "ü"]}
+
+    def rows() -> list[Handling]:
+        return [
+            Handling(event=event, subscriber=f'{{"{n}\\', stream="s", due_at=now) for n in range(how_many)
+        ]
+
+    bulk.insert_missing(Handling, rows()[1:])
+    bulk.insert_missing(Handling, rows())
+    names = Handling.objects.values_list("subscriber", flat=True)
+    assert sorted(names) == [row.subscriber for row in rows()]

@@ -9,13 +9,14 @@ from typing import Any
 
 from django.db import connection
 
+from apps.core import bulk
 from apps.users.models import Customer, User
 
 from .. import wake
 from ..choices import DeliveryState, Priority, Reason
 from ..models import Delivery, TemplateVersion
 
-INSERTED_AT_ONCE = 500
+INSERTED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def make_many(drafts: Iterable[Draft], *, now: datetime) -> None:
     rows = [unsaved(draft, now=now) for draft in drafts]
     if not rows:
         return
-    Delivery.objects.bulk_create(rows, batch_size=INSERTED_AT_ONCE, ignore_conflicts=True)
+    for start in range(0, len(rows), INSERTED_AT_ONCE):
+        bulk.insert_missing(Delivery, rows[start : start + INSERTED_AT_ONCE])
     wake.after_commit(due_at=min(row.due_at for row in rows), now=now)
 
 

@@ -136,7 +136,7 @@ def _release(row: Campaign, *, now: datetime) -> int:
         return 0
     made = _look_at(row, recipients, places, version_id=version.pk, now=now)
     deliveries.make_many(made.drafts, now=now)
-    CampaignRecipient.objects.bulk_update(made.changed, ["due_at", "reason", "is_planned", "address"])
+    bulk.update(made.changed, ["due_at", "reason", "is_planned", "address"])
     if row.given_until != places.next_at:
         row.given_until = places.next_at
         row.save(update_fields=["given_until"])

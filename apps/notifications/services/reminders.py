@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.core import events
+from apps.core import bulk, events
 from apps.core.events import Actor
 from apps.messaging.models import Conversation
 from apps.users.models import Customer, Team, User
@@ -193,16 +193,19 @@ def next_occurrence(row: Reminder, *, after: datetime) -> Occurrence | None:
 
 def coming(row: Reminder, *, after: datetime) -> Iterator[Occurrence]:
     """Its occurrences later than `after`, in order, until it expires."""
-    for found in recurrence.later_than(after, _all(row)):
+    for found in recurrence.later_than(after, _all(row, after=after)):
         if row.expires_at and found.at >= row.expires_at:
             return
         yield found
 
 
-def _all(row: Reminder) -> Iterator[Occurrence]:
+def _all(row: Reminder, *, after: datetime) -> Iterator[Occurrence]:
+    """All that are later than `after`, and maybe some before."""
     zone = zone_of(row)
     if row.appointment is None:
-        yield from recurrence.occurrences(row.rrule, start=start_of(row), zone=zone, fold=row.fold)
+        yield from recurrence.occurrences(
+            row.rrule, start=start_of(row), zone=zone, fold=row.fold, after=after
+        )
         return
     assert row.offset_minutes is not None  # the constraint reminder_has_a_time
     at = row.appointment.starts_at + timedelta(minutes=row.offset_minutes)
@@ -214,7 +217,7 @@ def _make_next(rows: Mapping[Reminder, Occurrence | None], *, now: datetime) -> 
     for row, found in rows.items():
         row.next_slot, row.next_at = (found.slot, found.at) if found else ("", None)
         row.state = ReminderState.ACTIVE if found else ReminderState.DONE
-    Reminder.objects.bulk_update(rows, ["next_slot", "next_at", "state", "fold"])
+    bulk.update(list(rows), ["next_slot", "next_at", "state", "fold"])
     versions = templates.current_of({row.template_id for row in rows})
     deliveries.make_many(
         (
