@@ -22,6 +22,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
 )
+# Celery closes Django's connection after each task, and its pool with it: a new pool costs more than the whole task.
+app.conf["CELERY_DB_REUSE_MAX"] = 10**9
 
 
 @functools.cache
