@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Field, Model
 
 from .among import array
@@ -32,11 +32,10 @@ def insert(model: type[Row], rows: Sequence[Row]) -> Sequence[Row]:
         )
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
+        values = [_prepared(rows, field) for field in fields]
         with cursor.copy(f"COPY {quote(meta.db_table)} ({columns}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(
-                    [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-                )
+            for line in zip(*values, strict=True):
+                copy.write_row(line)
     for row in rows:
         row._state.adding, row._state.db = False, connection.alias
     return rows
@@ -87,7 +86,9 @@ def update(rows: Sequence[Row], fields: Sequence[str]) -> None:
 
 
 def _prepared(rows: Sequence[Row], field: Field) -> list[Any]:
-    return [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
+    # Not by the proxy, which would look up this thread's connection several times for each value.
+    plain = connections[connection.alias]
+    return [field.get_db_prep_save(getattr(row, field.attname), plain) for row in rows]
 
 
 def _array(rows: Sequence[Row], field: Field) -> Any:

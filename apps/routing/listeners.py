@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from apps.core.events import listen, listen_together
 from apps.core.models import Event
@@ -123,9 +123,8 @@ def _queues_of(events: Iterable[Event]) -> set[int]:
     return set(Item.objects.filter(conversation__in=conversations).values_list("queue_id", flat=True))
 
 
-def _tell_lines(queue_ids: Iterable[int]) -> None:
-    for queue_id in queue_ids:
-        _tell(selectors.next_in_line(queue_id))
+def _tell_lines(queue_ids: Collection[int]) -> None:
+    _tell(selectors.next_in_lines(queue_ids))
 
 
 def _tell(conversations: Iterable[int]) -> None:

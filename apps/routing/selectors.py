@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, tzinfo
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, Exists, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
@@ -130,10 +131,13 @@ def position(item: Item) -> int | None:
     return Item.objects.in_line().filter(before, queue_id=item.queue_id).count() + 1
 
 
-def next_in_line(queue_id: int) -> list[int]:
-    """The conversations at the head of a queue's line."""
-    line = Item.objects.waiting().filter(queue=queue_id).order_by("line_key", "id")
-    return list(line.values_list("conversation_id", flat=True)[:NEXT_TOLD])
+def next_in_lines(queue_ids: Collection[int]) -> list[int]:
+    """The conversations at the heads of these queues' lines."""
+    line = Item.objects.waiting().order_by("line_key", "id").values_list("conversation_id", flat=True)
+    heads = [line.filter(queue=queue_id)[:NEXT_TOLD] for queue_id in queue_ids]
+    if len(heads) > 1 and connection.features.supports_slicing_ordering_in_compound:
+        return list(heads[0].union(*heads[1:], all=True))
+    return [conversation_id for head in heads for conversation_id in head]
 
 
 def all_at_the_screen(queue_id: int) -> list[int]:

@@ -123,4 +123,4 @@ def test_next_in_line_are_those_at_the_head():
     queue = make_queue()
     items = [put_in_line(queue, waited=seconds) for seconds in (10, 30, 20)]
     expected = [items[1].conversation_id, items[2].conversation_id, items[0].conversation_id]
-    assert selectors.next_in_line(queue.pk) == expected
+    assert selectors.next_in_lines([queue.pk]) == expected

@@ -108,14 +108,14 @@ def assign_many(assignments: Sequence[Assignment], *, now: datetime) -> list[EML
         if taken:
             bulk.update([conversation for conversation, _ in taken], ["status", "agent", "assigned_at"])
             events.record_many(starmap(_assigned, taken))
-            messages.append([_welcome(conversation) for conversation, _ in taken])
+            messages.append(_welcomes([conversation for conversation, _ in taken]))
         return refusals
 
 
 def _waiting(assignments: Sequence[Assignment]) -> dict[int, Conversation]:
     ids = {assignment.conversation_id for assignment in assignments}
-    waiting = Conversation.objects.filter(id__in=ids, status=Status.WAITING).select_related("inbox")
-    return {row.pk: row for row in waiting.order_by("id").select_for_update(no_key=True, of=("self",))}
+    waiting = Conversation.objects.filter(id__in=ids, status=Status.WAITING)
+    return {row.pk: row for row in waiting.order_by("id").select_for_update(no_key=True)}
 
 
 def _members(assignments: Sequence[Assignment]) -> set[tuple[int, int]]:
@@ -129,10 +129,16 @@ def _assigned(conversation: Conversation, assignment: Assignment) -> events.Entr
     return events.Entry(fact, conversation.stream, assignment.by.actor_ref)
 
 
-def _welcome(conversation: Conversation) -> messages.Draft:
-    assert conversation.agent is not None
-    name = conversation.agent.get_short_name()
-    return _line(conversation.pk, conversation.inbox, lambda: _("%(name)s is here to help.") % {"name": name})
+def _welcomes(taken: Sequence[Conversation]) -> list[messages.Draft]:
+    languages = dict(
+        Inbox.objects.filter(id__in={one.inbox_id for one in taken}).values_list("id", "language")
+    )
+    return [_welcome(one.pk, one.agent, languages[one.inbox_id]) for one in taken if one.agent]
+
+
+def _welcome(conversation_id: int, agent: User, language: str) -> messages.Draft:
+    name = agent.get_short_name()
+    return _line(conversation_id, language, lambda: _("%(name)s is here to help.") % {"name": name})
 
 
 def release(
@@ -284,11 +290,12 @@ def move_to_customer(*, from_customer_id: int, to_customer_id: int) -> None:
 
 def tell(conversation_id: int, text: Callable[[], str]) -> None:
     """A line of the system, in the language of the inbox, seen by both sides. `text` is called in that language."""
-    messages.send(_line(conversation_id, Inbox.objects.get(conversations=conversation_id), text))
+    language = Inbox.objects.values_list("language", flat=True).get(conversations=conversation_id)
+    messages.send(_line(conversation_id, language, text))
 
 
-def _line(conversation_id: int, inbox: Inbox, text: Callable[[], str]) -> messages.Draft:
-    with override(inbox.language):
+def _line(conversation_id: int, language: str, text: Callable[[], str]) -> messages.Draft:
+    with override(language):
         body = str(text())
     return messages.Draft(
         conversation_id=conversation_id, sender=Sender.SYSTEM, body=body, actor_ref=SYSTEM.actor_ref

@@ -37,7 +37,9 @@ class Item(models.Model):
     # rate·at − credit: while everybody ages alike the order of a queue is static, and this is it.
     line_key = models.BigIntegerField()
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, blank=True, related_name="items")
-    last_agent = models.ForeignKey(Agent, models.PROTECT, null=True, blank=True, related_name="+")
+    last_agent = models.ForeignKey(
+        Agent, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     # Who declined or let it lapse, and when (agent id → unix seconds).
     not_to = models.JSONField(default=dict)
     units = models.PositiveSmallIntegerField(default=0)
@@ -47,7 +49,7 @@ class Item(models.Model):
     wrap_until = models.DateTimeField(null=True)
     # While it rests because its agent snoozed it: until when, for whom, and what had been said by then.
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True)
-    snoozed_for = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="snoozed")
+    snoozed_for = models.ForeignKey(Agent, models.PROTECT, null=True, related_name="snoozed", db_index=False)
     snoozed_seq = models.PositiveIntegerField(default=0)
 
     objects = ItemQuerySet.as_manager()
@@ -66,6 +68,11 @@ class Item(models.Model):
                 fields=["queue", "credit", "at", "id"], condition=Q(state="waiting"), name="item_lane"
             ),
             models.Index(fields=["agent"], condition=Q(state__in=["active", "wrap_up"]), name="item_held"),
+            models.Index(
+                fields=["last_agent"],
+                condition=Q(state="waiting", last_agent__isnull=False),
+                name="item_knows_agent",
+            ),
             models.Index(fields=["wrap_until"], condition=Q(state="wrap_up"), name="item_wrap_up_end"),
             models.Index(fields=["id"], condition=Q(state="resting"), name="item_resting"),
             models.Index(
@@ -87,9 +94,10 @@ class Item(models.Model):
 class Decision(models.Model):
     """Why this agent: the score, its terms, and everybody else's reason."""
 
-    item = models.ForeignKey(Item, models.CASCADE, related_name="decisions")
-    agent = models.ForeignKey(Agent, models.PROTECT, related_name="+")
-    queue = models.ForeignKey(Queue, models.PROTECT, related_name="+")
+    # One index for each of the few questions that are asked: these rows are written hundreds of times per second.
+    item = models.ForeignKey(Item, models.CASCADE, related_name="decisions", db_index=False)
+    agent = models.ForeignKey(Agent, models.PROTECT, related_name="+", db_index=False)
+    queue = models.ForeignKey(Queue, models.PROTECT, related_name="+", db_index=False)
     policy = models.PositiveIntegerField(_("policy version"))
     at = models.DateTimeField(_("at"))
     score = models.BigIntegerField(_("score"))

@@ -6,13 +6,15 @@ if the rows are still what it was decided by (epoch, policy version, room). What
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, connections, transaction
 from django.db.models import Q
 
 from .. import explain, openings, policy
@@ -25,7 +27,9 @@ from .memory import Memory
 from .router import Pick
 
 # Offers that share a commit: more wait longer for the first, fewer cost more.
-MOST_PER_COMMIT = 100
+MOST_PER_COMMIT = 200
+# So many commits are made before anything else that happened is looked at.
+MOST_COMMITS = 5
 # Whether everybody refused an item is asked again after this long: somebody may have left meanwhile.
 REFUSED_AGAIN_SECONDS = 5
 # So many rows are read between two signs of life.
@@ -34,6 +38,13 @@ ROWS_AT_ONCE = 5_000
 
 def _nothing() -> None:
     return None
+
+
+class Written(NamedTuple):
+    """What came of a commit: the items that were offered, and the agents as they are now."""
+
+    made: set[int]
+    rung: dict[int, Agent]
 
 
 class Engine:
@@ -51,6 +62,9 @@ class Engine:
         self._hours = openings.HoursNow()
         self._refused: dict[int, int] = {}  # refused items, and when to ask whether by everybody
         self._moment = 0.0  # unix time of the last look at the clock
+        self._writer: ThreadPoolExecutor | None = None
+        # What is being decided as of a second, goes on with the next commit of that second.
+        self._decisions: tuple[int, Iterator[policy.Decision]] | None = None
 
     # Remembering
 
@@ -109,6 +123,8 @@ class Engine:
         while some := list(islice(rows, ROWS_AT_ONCE)):
             self._remember(some)
             self._alive()
+        # What is remembered is no garbage: looking for some among all that waits would cost as much as deciding.
+        gc.freeze()
 
     def _read_queues(self, only: Iterable[int] | None = None) -> None:
         for number, line in feed.lines(only, closed=self._hours.closed).items():
@@ -146,22 +162,52 @@ class Engine:
     # Deciding
 
     def work(self) -> tuple[int, int]:
-        """One commit of offers; how many were made, and how many were refused by what the rows are now. Raises Lost."""
+        """Offer what can be offered now; how many were made, and how many were refused by what the rows are now.
+
+        Stops after a few commits although there may be more to offer. Raises Lost.
+        """
         self._moment = max(self._moment, clock.now().timestamp())
         if self._hours.until is not None and self._moment >= self._hours.until.timestamp():
             self._look_at_hours()
         self._forget_refusals()
+        made = refused = 0
         picks = self._pick()
-        if not picks:
-            return 0, 0
-        made, rung, now = self._write(picks)
-        self._settle(picks, made, rung, now)
-        return len(made), len(picks) - len(made)
+        for left in reversed(range(MOST_COMMITS)):
+            if not picks:
+                break
+            is_full = len(picks) == MOST_PER_COMMIT
+            written, ahead = self._write_and_pick(picks) if left and is_full else (self._write(picks), [])
+            self._settle(picks, written)
+            made += len(written.made)
+            refused += len(picks) - len(written.made)
+            picks = ahead
+            self._alive()
+        return made, refused
+
+    def close(self) -> None:
+        """Give back the connection of whoever writes while it thinks."""
+        if self._writer:
+            self._writer.submit(connections.close_all)
+            self._writer.shutdown()
+            self._writer = None
+
+    def _write_and_pick(self, picks: Sequence[Pick]) -> tuple[Written, list[Pick]]:
+        """What was written, and what is next: decided while the database was busy, as if all of it were offered."""
+        if connection.vendor != "postgresql" or connection.in_atomic_block:
+            return self._write(picks), self._pick()
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "router-writes")
+        writing = self._writer.submit(self._write, picks)
+        ahead = self._pick()
+        return writing.result(), ahead
 
     def _pick(self) -> list[Pick]:
-        return [
-            self._explained(decision) for decision in islice(self._matcher.decide(self._now), MOST_PER_COMMIT)
-        ]
+        if self._decisions is None or self._decisions[0] != self._now:
+            self._decisions = self._now, self._matcher.decide(self._now)
+        picks = [self._explained(decision) for decision in islice(self._decisions[1], MOST_PER_COMMIT)]
+        if len(picks) < MOST_PER_COMMIT:
+            self._decisions = None
+        return picks
 
     def _explained(self, decision: policy.Decision) -> Pick:
         waiting = self._memory.get(decision.item)
@@ -173,25 +219,27 @@ class Engine:
             why, line.policy.id, waiting.epoch, waiting.conversation_id, line.policy.units, line.offer_seconds
         )
 
-    def _write(self, picks: Sequence[Pick]) -> tuple[set[int], dict[int, Agent], datetime]:
-        """What was offered, and the agents as they are now. Nothing is decided by a policy that was replaced."""
+    def _write(self, picks: Sequence[Pick]) -> Written:
+        """Nothing is decided by a policy that was replaced."""
         with transaction.atomic():
             now = lease.check(self._lease)
             in_force = dict(
                 Queue.objects.filter(id__in={pick.queue_id for pick in picks}).values_list("id", "version")
             )
             current = [pick for pick in picks if pick.why.policy == in_force.get(pick.queue_id)]
-            made, rung = router.commit(current, now=now)
-            return made, rung, now
+            return Written(*router.commit(current, now=now))
 
-    def _settle(self, picks: Sequence[Pick], made: set[int], rung: dict[int, Agent], now: datetime) -> None:
+    def _settle(self, picks: Sequence[Pick], written: Written) -> None:
         """Remember what came of it: the idle time of who was rung begins anew, the rest is read anew."""
-        failed = [pick for pick in picks if pick.why.decision.item not in made]
-        for agent_id in {pick.why.decision.agent for pick in picks if pick.why.decision.item in made}:
-            row, known = rung[agent_id], self._matcher.agents[agent_id]
-            room = max(row.capacity - row.load, 0)
-            self._matcher.put_agent(replace(known, free=room, free_since=int(row.free_since.timestamp())))
-        for item_id in made:
+        failed = [pick for pick in picks if pick.why.decision.item not in written.made]
+        for agent_id in {pick.why.decision.agent for pick in picks if pick.why.decision.item in written.made}:
+            row, known = written.rung[agent_id], self._matcher.agents.get(agent_id)
+            if known:
+                # What is picked already is not in his row yet.
+                free = max(min(known.free, row.capacity - row.load), 0)
+                since = int(row.free_since.timestamp())
+                self._matcher.put_agent(replace(known, free=free, free_since=since))
+        for item_id in written.made:
             self._forget(item_id)
         if failed:
             self._read_queues({pick.queue_id for pick in failed})

@@ -57,16 +57,17 @@ def lead(held: Lease, ear: Ear, stop: threading.Event) -> None:
     reign = _Reign(held)
     engine = Engine(held, alive=reign.renew_in_time)
     logger.info("this router leads, term %s", held.term)
-    while not stop.is_set():
-        reign.renew_in_time()
-        if reign.is_sweep_due():
-            engine.sweep()
-        made, refused = engine.work()
-        if refused and not made:
-            stop.wait(REST_AFTER_REFUSAL)
-        hints = ear.wait(min(engine.seconds_to_next_event(), reign.seconds_to_duty()))
-        if hints:
-            engine.look_at(hints)
+    with contextlib.closing(engine):
+        while not stop.is_set():
+            reign.renew_in_time()
+            if reign.is_sweep_due():
+                engine.sweep()
+            made, refused = engine.work()
+            if refused and not made:
+                stop.wait(REST_AFTER_REFUSAL)
+            hints = ear.wait(min(engine.seconds_to_next_event(), reign.seconds_to_duty()))
+            if hints:
+                engine.look_at(hints)
     with contextlib.suppress(DatabaseError):
         lease.release(held)
 
