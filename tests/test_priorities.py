@@ -21,6 +21,7 @@ BULK = {
     "messaging.sweep",
     "notifications.campaigns",
     "notifications.clean",
+    "notifications.prune",
     "routing.audit",
     "routing.prune",
     "users.clean",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from apps.core.retention import remove_all
 from apps.routing.services import clock
 
-from .services import feeding, outbox, receipts, reminders
+from .services import feeding, outbox, receipts, reminders, retention
 
 
 @shared_task(name="notifications.advance")
@@ -31,3 +32,9 @@ def clean() -> None:
 def campaigns() -> int:
     """Carry all campaigns on; safe to run twice and at once."""
     return feeding.work_off(clock=clock.now)
+
+
+@shared_task(name="notifications.prune")
+def prune() -> int:
+    """What was kept long enough leaves: safe to run twice and to be cut off."""
+    return remove_all(retention.LISTS, now=clock.now())

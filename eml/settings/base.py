@@ -164,5 +164,6 @@ KEEP_DAYS = {
     "decisions": env.number("EML_KEEP_DECISIONS_DAYS", 90, most=36_500),
     "presence": env.number("EML_KEEP_PRESENCE_DAYS", 730, most=36_500),
     "callbacks": env.number("EML_KEEP_CALLBACKS_DAYS", 365, most=36_500),
+    "lists": env.number("EML_KEEP_LISTS_DAYS", 365, most=36_500),
     "events": env.number("EML_KEEP_EVENTS_DAYS", 0, most=36_500),
 }

@@ -105,6 +105,11 @@ CELERY_BEAT_SCHEDULE = {
     "routing.audit": {"task": "routing.audit", "schedule": 60.0, "options": {"expires": 60}},
     "routing.prune": {"task": "routing.prune", "schedule": 86400.0, "options": {"expires": 86400}},
     "core.prune": {"task": "core.prune", "schedule": 86400.0, "options": {"expires": 86400}},
+    "notifications.prune": {
+        "task": "notifications.prune",
+        "schedule": 86400.0,
+        "options": {"expires": 86400},
+    },
     # The one tick of all reminders.
     "notifications.advance": {"task": "notifications.advance", "schedule": 5.0, "options": {"expires": 5}},
     "notifications.catch_up": {

@@ -100,7 +100,7 @@ def test_dry_run_counts_and_deletes_nothing(ringing):
     assert Decision.objects.exists()
     assert json.loads(prune("--json")) == {
         "dry_run": False,
-        "deleted": {"decisions": 1, "presence": 0, "callbacks": 0, "events": 0},
+        "deleted": {"decisions": 1, "presence": 0, "callbacks": 0, "lists": 0, "events": 0},
     }
     assert not Decision.objects.exists()
 
@@ -115,7 +115,7 @@ def test_days_may_be_given_for_what_is_named(ringing):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pizza"], "pizza: choose from decisions, presence, callbacks, events"),
+        (["pizza"], "pizza: choose from decisions, presence, callbacks, lists, events"),
         (["decisions", "--days=0"], "must be at least 1"),
         (["--batch=0"], "must be at least 1"),
         (["--days=3"], "name what to delete"),

@@ -13,16 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from apps.core import retention
 from apps.core.retention import Kind
+from apps.notifications.services import retention as notifications
 from apps.routing.services import clock
 from apps.routing.services import retention as routing
 
-KINDS = {kind.name: kind for kind in (*routing.KINDS, retention.EVENTS)}
+KINDS = {kind.name: kind for kind in (*routing.KINDS, notifications.LISTS, retention.EVENTS)}
 
 
 class Command(BaseCommand):
     help = (
-        "Delete decisions, presence intervals, callbacks and events that are older than EML_KEEP_…_DAYS say, in small "
-        "batches. May be cut off and repeated. The scheduler does it every night."
+        "Delete decisions, presence intervals, callbacks, values of campaigns' lists and events that are older than "
+        "EML_KEEP_…_DAYS say, in small batches. May be cut off and repeated. The scheduler does it every night."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
