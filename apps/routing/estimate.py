@@ -123,13 +123,8 @@ class Table:
             self._widen_or_narrow(announced, waited_seconds)
         self.cells.setdefault(_cell_of(length), Cell()).observe(waited_seconds, now=now)
 
-    def range_for(self, length: int, agents: int) -> tuple[int, int] | None:
-        """What to announce, or None while there is nobody to answer."""
-        estimate = self.estimate(length, agents)
-        return (estimate.low, estimate.high) if estimate else None
-
     def estimate(self, length: int, agents: int) -> Estimate | None:
-        """Mean and range never fall with the length of the line."""
+        """Mean and range never fall with the length of the line; None while there is nobody to answer."""
         if agents <= 0:
             return None
         place = bisect_right(LENGTHS, _cell_of(length)) - 1

@@ -140,11 +140,6 @@ def next_opening(hours: Hours, *, after: datetime) -> datetime | None:
     return next((opens for opens, _ in _openings_ahead(hours, after) if opens > after), None)
 
 
-def next_closing(hours: Hours, *, after: datetime) -> datetime | None:
-    """When it closes next. While it is closed: the end of the next opening."""
-    return next((closes for _, closes in _openings_ahead(hours, after)), None)
-
-
 def openings(hours: Hours, *, after: datetime, until: datetime) -> list[Span]:
     """(opens, closes) of whatever is open between the two times, cut off at both."""
     found = []

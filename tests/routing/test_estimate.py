@@ -55,13 +55,6 @@ def test_more_agents_and_quicker_ones_are_a_shorter_wait():
 
 def test_nobody_to_answer_is_no_estimate():
     assert Table().estimate(3, 0) is None
-    assert Table().range_for(3, 0) is None
-
-
-def test_range_is_that_of_the_estimate():
-    table = learned((2, 100), (2, 200))
-    estimate = table.estimate(2, 4)
-    assert table.range_for(2, 4) == (estimate.low, estimate.high)
 
 
 def test_mean_becomes_what_was_experienced():

@@ -16,7 +16,6 @@ from apps.routing.hours import (
     check,
     in_words,
     is_open,
-    next_closing,
     next_opening,
     open_seconds,
 )
@@ -66,14 +65,12 @@ def test_always_open_never_closes_and_never_opens():
     always = hours("00:00-24:00", "00:00-24:00", "00:00-24:00")
     now = berlin(2026, 6, 1)
     assert is_open(always, at=now) == Open(until=None)
-    assert next_closing(always, after=now) is None
     assert next_opening(always, after=now) is None
 
 
 def test_never_open_stays_closed():
     never, now = hours(weekdays=""), berlin(2026, 6, 1)
     assert is_open(never, at=now) == Closed(Reason.OUTSIDE_HOURS, until=None)
-    assert next_closing(never, after=now) is None
 
 
 def test_special_day_replaces_the_weekday():
@@ -121,7 +118,7 @@ def test_times_that_exist_twice_open_at_the_first_and_close_at_the_last():
     twice = hours(sunday="02:15-02:45")
     first, last = berlin(2026, 10, 25, 2, 15, fold=0), berlin(2026, 10, 25, 2, 45, fold=1)
     assert next_opening(twice, after=berlin(2026, 10, 25)).timestamp() == first.timestamp()
-    assert next_closing(twice, after=berlin(2026, 10, 25)).timestamp() == last.timestamp()
+    assert is_open(twice, at=first).until.timestamp() == last.timestamp()
     assert open_seconds(twice, start=berlin(2026, 10, 25), end=berlin(2026, 10, 26)) == 90 * 60
 
 

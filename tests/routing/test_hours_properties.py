@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.routing.hours import Hours, Range, SpecialDay, is_open, next_closing, next_opening, open_seconds
+from apps.routing.hours import Hours, Range, SpecialDay, is_open, next_opening, open_seconds
 
 pytestmark = pytest.mark.embedded
 
@@ -138,7 +138,7 @@ def test_until_the_next_opening_and_closing_nothing_changes(zone, year, data):
     closing = next((k for k in later if not expected[k] and expected[k - 1]), None)
     for answer, index in [
         (next_opening(hours, after=shown.minutes[i]), opening),
-        (next_closing(hours, after=shown.minutes[i]), closing),
+        (is_open(hours, at=shown.minutes[i]).until, closing if expected[i] else opening),
     ]:
         if index is not None:
             assert answer == shown.minutes[index]
