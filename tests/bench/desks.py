@@ -30,6 +30,8 @@ def listening(port: int, agents: Sequence[int]) -> Iterator[dict[int, Rung]]:
         for pk, socket in zip(agents, opened, strict=True):
             asyncio.run_coroutine_threadsafe(_listen(socket, rung[pk]), loop)
         yield rung
+        for socket in opened:
+            asyncio.run_coroutine_threadsafe(socket.close(), loop).result(20)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
