@@ -67,6 +67,7 @@ def make_customers(count: int) -> None:
 def make_reminders(count: int, *, at: datetime, step: float = 0.0) -> None:
     """Daily ones with their delivery of `at`, one for each of the first `count` customers; `step` milliseconds between
     one delivery and the next, else all at the same moment."""
+    from apps.notifications import wake
     from apps.notifications.models import TemplateVersion
 
     version = TemplateVersion.objects.select_related("template").get(template__slug="bench")
@@ -85,6 +86,8 @@ def make_reminders(count: int, *, at: datetime, step: float = 0.0) -> None:
             "step": step,
         },
     )
+    # As whatever makes deliveries does; notifiers that looked before would sleep for a minute.
+    _execute(f"NOTIFY {wake.CHANNEL}", [])
 
 
 def make_campaign() -> Campaign:
