@@ -24,10 +24,12 @@ ARGUMENTS = [
 ]
 TIMEOUT_MS = 10_000
 # WhiteNoise hands out files in a way that costs daphne a thread; the warning would break the answer here.
-STATIC_FILES_WARNINGS = (
+SERVER_WARNINGS = (
     "ignore:StreamingHttpResponse must consume synchronous iterators",
     # A page left before it has all its files: Django does not close an answer nobody waits for, Python does.
     "ignore:unclosed file <_io.FileIO name='.*/static/:ResourceWarning",
+    # Nor the body of a request that was cut off.
+    r"ignore:Unclosed file <tempfile\.SpooledTemporaryFile:ResourceWarning",
 )
 
 
@@ -36,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.filterwarnings(*STATIC_FILES_WARNINGS))
+            item.add_marker(pytest.mark.filterwarnings(*SERVER_WARNINGS))
 
 
 @pytest.fixture(scope="session")
