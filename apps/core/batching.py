@@ -146,7 +146,6 @@ def _results(
             raise RuntimeError(f"{len(works)} works got {len(results)} results")
         return results
     except Exception as error:
-        close_old_connections()  # one that broke must not break what comes next, too
         if len(works) == 1:
             return [error]
         logger.warning("a batch of %s failed (%s), each is tried alone", len(works), type(error).__name__)
