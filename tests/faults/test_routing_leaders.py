@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -16,7 +15,7 @@ from apps.messaging.services import conversations
 from apps.routing.choices import OfferState
 from apps.routing.models import Agent, AgentSkill, Decision, Offer, RouterLease
 from apps.routing.services import acceptance, bell, clock, lease, work
-from tests.factories import hand_to, make_agent, make_queue, make_skill, put_in_line
+from tests.factories import make_agent, make_queue, make_skill, put_in_line
 from tests.faults.processes import wait_until
 from tests.faults.routers import Router, two_routers, wait_for_ring
 from tests.routing.checks import assert_in_order
@@ -135,5 +134,7 @@ def test_two_processes_never_hold_the_lease_at_once(routers: list[Router]) -> No
     assert lease.take("a third") is None
     with lease.turn() as is_mine:
         assert not is_mine
-    item: Any = hand_to(put_in_line(queue := make_queue()), make_agent(queue.team))
-    assert item.agent is not None
+    item, agent = put_in_line(queue := make_queue()), make_agent(queue.team)
+    wait_for_ring(item, seconds=5)
+    accepted = acceptance.accept(Offer.objects.live().get().pk, by=agent.user, now=clock.now())
+    assert accepted.item.agent == agent
