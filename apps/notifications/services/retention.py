@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from apps.core import bulk
 from apps.core.retention import Kind
 
 from ..choices import OPEN_STATES
@@ -30,7 +31,7 @@ def _forget_values(ids: list[int]) -> None:
         rows = list(made.only("context"))
         for row in rows:
             row.context = {name: value for name, value in row.context.items() if not name.startswith("list.")}
-        Delivery.objects.bulk_update(rows, ["context"], batch_size=500)
+        bulk.update(rows, ["context"])
     recipients.update(values={})
 
 

@@ -40,6 +40,16 @@ def _nothing() -> None:
     return None
 
 
+def _keep_apart_from_garbage() -> None:
+    """What is remembered is none: looking for some among all that waits would cost as much as deciding.
+
+    What an engine before this one remembered may well be some.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 class Written(NamedTuple):
     """What came of a commit: the items that were offered, and the agents as they are now."""
 
@@ -123,8 +133,8 @@ class Engine:
         while some := list(islice(rows, ROWS_AT_ONCE)):
             self._remember(some)
             self._alive()
-        # What is remembered is no garbage: looking for some among all that waits would cost as much as deciding.
-        gc.freeze()
+        if len(self._matcher.items) > ROWS_AT_ONCE:
+            _keep_apart_from_garbage()
 
     def _read_queues(self, only: Iterable[int] | None = None) -> None:
         for number, line in feed.lines(only, closed=self._hours.closed).items():

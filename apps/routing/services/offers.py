@@ -7,7 +7,7 @@ the moment it is made, so accepting adds nothing.
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -69,12 +69,12 @@ def make_many(wishes: Sequence[Wish], *, now: datetime, by: Actor = SYSTEM) -> l
         possible = _fulfil(wishes, now=now)
         if not possible:
             return []
-        rung = {wish.agent.pk: wish.agent for wish in possible}
-        _reserve(possible, now=now)
+        rung = list({wish.agent.pk: wish.agent for wish in possible}.values())
+        bulk.update(rung, ["load", "free_since"])  # the database checks the bounds
         _mark_offered(possible)
         offers = _store(possible, now=now)
         events.record_many(_made(wish, offer, by) for wish, offer in zip(possible, offers, strict=True))
-        agents.restate_all(list(rung.values()), now=now, by=by)
+        agents.restate_all(rung, now=now, by=by)
         return offers
 
 
@@ -96,18 +96,6 @@ def _fulfil(wishes: Sequence[Wish], *, now: datetime) -> list[Wish]:
             agent.load, agent.free_since = agent.load + wish.units, now
             possible.append(wish)
     return possible
-
-
-def _reserve(wishes: Sequence[Wish], *, now: datetime) -> None:
-    """The units in the agents' rows; the database checks the bounds."""
-    units: Counter[int] = Counter()
-    for wish in wishes:
-        units[wish.agent.pk] += wish.units
-    by_units: dict[int, list[int]] = defaultdict(list)
-    for agent_id, more in units.items():
-        by_units[more].append(agent_id)
-    for more, ids in by_units.items():
-        Agent.objects.filter(id__in=ids).update(load=F("load") + more, free_since=now)
 
 
 def _mark_offered(wishes: Sequence[Wish]) -> None:
