@@ -183,41 +183,6 @@ def test_a_row_that_breaks_the_batch_hurts_no_other(gate, gateway, clock, monkey
     assert bad.attempts.get().detail == "not prepared: ZeroDivisionError"
 
 
-# A backlog
-
-
-def ids(batch: claiming.Batch | None) -> list[int]:
-    return [row.pk for row in batch.rows] if batch else []
-
-
-def test_a_sender_goes_on_where_a_full_batch_ended_until_all_is_claimed(gateway, clock):
-    last, last_too, second, second_too, first = (
-        make_delivery(due_at=NOW - timedelta(seconds=n // 2)).pk for n in range(5)
-    )
-    fronts = claiming.Fronts()
-    found = [ids(claiming.claim(Way.EMAIL, most=2, now=clock(), fronts=fronts)) for _ in range(4)]
-    assert found == [[first, second], [second_too, last], [last_too], []]
-
-
-def test_what_came_to_lie_before_the_front_is_found_at_the_end_of_the_queue(gateway, clock):
-    rows = [make_delivery(due_at=NOW).pk for _ in range(4)]
-    fronts = claiming.Fronts()
-    assert ids(claiming.claim(Way.EMAIL, most=2, now=clock(), fronts=fronts)) == rows[:2]
-    earlier = make_delivery(due_at=NOW - timedelta(hours=1)).pk
-    assert ids(claiming.claim(Way.EMAIL, most=2, now=clock(), fronts=fronts)) == rows[2:]
-    assert ids(claiming.claim(Way.EMAIL, most=2, now=clock(), fronts=fronts)) == [earlier]
-
-
-def test_what_came_to_lie_before_the_front_waits_for_seconds_at_most(gateway, clock):
-    rows = [make_delivery(due_at=NOW).pk for _ in range(4)]
-    fronts = claiming.Fronts()
-    assert ids(claiming.claim(Way.EMAIL, most=1, now=clock(), fronts=fronts)) == rows[:1]
-    earlier = make_delivery(due_at=NOW - timedelta(hours=1)).pk
-    assert ids(claiming.claim(Way.EMAIL, most=1, now=clock(), fronts=fronts)) == rows[1:2]
-    clock.pass_by(seconds=claiming.Fronts.LOOK_AGAIN.total_seconds())
-    assert ids(claiming.claim(Way.EMAIL, most=1, now=clock(), fronts=fronts)) == [earlier]
-
-
 # Crashes
 
 

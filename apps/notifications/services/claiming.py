@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import BooleanField, Exists, F, Func, Min, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, F, Min, OuterRef, Q
 
 from apps.core.among import among
 
@@ -36,73 +35,17 @@ class Batch:
     leased_until: datetime
 
 
-class Fronts:
-    """How far one sender has come in each of its queues while there is more than it can take.
-
-    What was claimed stays at the head of the index until the database tidies it. Who starts there each time walks over
-    all of it again: a backlog ten times as long would take a hundred times as long. So a full batch is followed by one
-    from where it ended. What came to lie before that is found when the queue runs out, or by the next look from the
-    start.
-    """
-
-    LOOK_AGAIN = timedelta(seconds=5)
-
-    def __init__(self) -> None:
-        self._ends: dict[Any, tuple[datetime, int]] = {}
-        self._looked_at: dict[Any, datetime] = {}
-
-    def pick(self, queue: Any, due: QuerySet[Delivery], *, most: int, now: datetime) -> list[Delivery]:
-        """The first of `due`, which is in the order of due_at and id, locked."""
-        rows: list[Delivery] = []
-        end = self._ends.pop(queue, None)
-        if end and now - self._looked_at[queue] < self.LOOK_AGAIN:
-            rows = _locked(due.filter(_beyond(end)), most)
-        if len(rows) < most:
-            rows = _locked(due, most)
-            self._looked_at[queue] = now
-        if len(rows) == most:
-            self._ends[queue] = rows[-1].due_at, rows[-1].pk
-        return rows
-
-
-def _locked(due: QuerySet[Delivery], most: int) -> list[Delivery]:
-    return list(due.select_for_update(skip_locked=True, of=("self",))[:most])
-
-
-def _beyond(end: tuple[datetime, int]) -> Func:
-    """Later in the order of due_at and id: as one comparison, which an index can start from."""
-    fields, values = (
-        Func(*pair, template="(%(expressions)s)", output_field=BooleanField())
-        for pair in ((F("due_at"), F("id")), map(Value, end))
-    )
-    return Func(fields, values, template="%(expressions)s", arg_joiner=" > ", output_field=BooleanField())
-
-
-def claim(way: str, *, most: int, now: datetime, fronts: Fronts | None = None) -> Batch | None:
-    """The most urgent that may go out now: lower priority numbers first, then by when it was due. Counts a try.
-
-    `fronts` are those of a sender who claims again and again.
-    """
-    roads = [
-        _OpenRoad(number, gateway, road.carries)
-        for number, road in enumerate(_roads(way))
-        if (gateway := road.open_gateway(now))
-    ]
+def claim(way: str, *, most: int, now: datetime) -> Batch | None:
+    """The most urgent that may go out now: lower priority numbers first, then by when it was due. Counts a try."""
+    roads = [(gateway, road.carries) for road in _roads(way) if (gateway := road.open_gateway(now))]
     if not roads:
         return None
-    fronts = fronts or Fronts()
     for queue in _open_queues(way):
-        for road in roads:
+        for gateway, carries in roads:
             with transaction.atomic():
-                if batch := _claim_from(queue, road, fronts, most=most, now=now):
+                if batch := _claim_from(queue, gateway, carries, most=most, now=now):
                     return batch
     return None
-
-
-class _OpenRoad(NamedTuple):
-    number: int
-    gateway: Gateway
-    carries: Q
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +103,9 @@ def holds_doubts(gateway: Gateway | None) -> bool:
 
 
 def _claim_from(
-    queue: SendingQueue, road: _OpenRoad, fronts: Fronts, *, most: int, now: datetime
+    queue: SendingQueue, gateway: Gateway, carries: Q, *, most: int, now: datetime
 ) -> Batch | None:
-    gateway = road.gateway
-    due = Delivery.objects.due(now).filter(road.carries, way=queue.way, priority=queue.priority)
+    due = Delivery.objects.due(now).filter(carries, way=queue.way, priority=queue.priority)
     due = due.order_by("due_at", "id")
     most = _limited(most, gateway)
     is_paced = queue.per_minute or gateway.per_minute
@@ -176,7 +118,7 @@ def _claim_from(
         most = min([most, *(pace.allowed(now) for _, pace in _paces(queue, gateway))])
     if queue.is_paused or most <= 0:
         return None
-    rows = fronts.pick((queue.pk, road.number), due, most=most, now=now)
+    rows = list(due.select_for_update(skip_locked=True, of=("self",))[:most])
     if not rows:
         return None
     for limited, pace in _paces(queue, gateway):

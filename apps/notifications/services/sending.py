@@ -45,7 +45,6 @@ class Sender:
 
     way: str
     most: int = FEWEST
-    fronts: claiming.Fronts = field(default_factory=claiming.Fronts)
     _kept: dict[int, tuple[str, GatewayKind]] = field(default_factory=dict)
 
     def gateway(self, row: Gateway) -> GatewayKind:
@@ -86,7 +85,7 @@ def work_off(way: str, *, clock: Clock, sender: Sender | None = None) -> int:
 def send_batch(sender: Sender, *, clock: Clock) -> int:
     """One batch from its claim to its record; returns how many rows that were, 0 when nothing may go out now."""
     began = time.monotonic()
-    batch = claiming.claim(sender.way, most=sender.most, now=clock(), fronts=sender.fronts)
+    batch = claiming.claim(sender.way, most=sender.most, now=clock())
     if batch is None:
         return 0
     try:
