@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from django.db.backends.utils import CursorWrapper
 
 # tests/run says so, once the installation's own database has all tables. Nobody else uses that one.
 IS_MIGRATED = "EML_TEST_MIGRATED" in os.environ
+# The same on PostgreSQL, as SQL, for servers that a test starts.
+DUMP = os.environ.get("EML_TEST_DUMP")
 
 
 def is_sqlite() -> bool:
@@ -38,6 +41,16 @@ def copy(source: Path, target: Path) -> None:
         leftover.unlink(missing_ok=True)
     with closing(sqlite3.connect(source)) as migrated, closing(sqlite3.connect(target)) as fresh:
         migrated.backup(fresh)
+
+
+def restore(address: str) -> bool:
+    """Fill an empty database of a server of its own as `migrate` would; False if there is nothing to fill it with."""
+    if DUMP is None:
+        return False
+    with open(DUMP, "rb") as dump:
+        command = ["psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={address}"]
+        subprocess.run(command, stdin=dump, stdout=subprocess.DEVNULL, check=True)
+    return True
 
 
 class Beginning:

@@ -135,11 +135,6 @@ def is_open(hours: Hours, *, at: datetime) -> Open | Closed:
     return Closed(plan.reason, until=opens, name=plan.name)
 
 
-def next_opening(hours: Hours, *, after: datetime) -> datetime | None:
-    """When it opens next. While it is open: when it opens again."""
-    return next((opens for opens, _ in _openings_ahead(hours, after) if opens > after), None)
-
-
 def openings(hours: Hours, *, after: datetime, until: datetime) -> list[Span]:
     """(opens, closes) of whatever is open between the two times, cut off at both."""
     found = []

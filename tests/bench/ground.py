@@ -57,8 +57,11 @@ def prepare_django(**environment: str) -> None:
     import django
     from django.core.management import call_command
 
+    from tests import databases
+
     django.setup()
-    call_command("migrate", verbosity=0)
+    if not databases.restore(os.environ["DATABASE_URL"]):
+        call_command("migrate", verbosity=0)
 
 
 def _private_key() -> str:

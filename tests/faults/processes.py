@@ -327,8 +327,9 @@ def services(folder: Path, servers: Servers, **settings: str) -> Installation:
         **servers.addresses,
         **settings,
     )
-    migrated = installation.manage("migrate", "--noinput", seconds=300)
-    assert migrated.returncode == 0, migrated.stderr[-3000:]
+    if not databases.restore(servers.addresses["DATABASE_URL"]):
+        migrated = installation.manage("migrate", "--noinput", seconds=300)
+        assert migrated.returncode == 0, migrated.stderr[-3000:]
     for name in ("web1", "web2"):
         installation.role(name, "manage.py", "serve", port=free_port())
     celery = ["-m", "celery", "-A", "eml"]

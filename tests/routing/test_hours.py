@@ -16,7 +16,6 @@ from apps.routing.hours import (
     check,
     in_words,
     is_open,
-    next_opening,
     open_seconds,
 )
 
@@ -58,14 +57,12 @@ def test_open_from_the_first_minute_until_the_last(at, answer):
 def test_two_ranges_across_midnight_are_one_opening():
     night = hours(weekdays="00:00-02:00,20:00-24:00", saturday="00:00-02:00")
     assert is_open(night, at=berlin(2026, 6, 1, 23)) == Open(until=berlin(2026, 6, 2, 2))
-    assert next_opening(night, after=berlin(2026, 6, 5, 23)) == berlin(2026, 6, 8)
+    assert is_open(night, at=berlin(2026, 6, 6, 2)).until == berlin(2026, 6, 8)
 
 
-def test_always_open_never_closes_and_never_opens():
+def test_always_open_never_closes():
     always = hours("00:00-24:00", "00:00-24:00", "00:00-24:00")
-    now = berlin(2026, 6, 1)
-    assert is_open(always, at=now) == Open(until=None)
-    assert next_opening(always, after=now) is None
+    assert is_open(always, at=berlin(2026, 6, 1)) == Open(until=None)
 
 
 def test_never_open_stays_closed():
@@ -79,7 +76,7 @@ def test_special_day_replaces_the_weekday():
         Reason.SPECIAL_DAY, until=berlin(2026, 12, 24, 9), name="Heiligabend"
     )
     assert is_open(short, at=berlin(2026, 12, 24, 9)) == Open(until=berlin(2026, 12, 24, 12))
-    assert next_opening(short, after=berlin(2026, 12, 24, 9)) == berlin(2026, 12, 25, 8)
+    assert is_open(short, at=berlin(2026, 12, 24, 12)).until == berlin(2026, 12, 25, 8)
 
 
 def test_special_day_without_ranges_is_closed():
@@ -117,7 +114,7 @@ def test_times_that_exist_twice_open_at_the_first_and_close_at_the_last():
     """2026-10-25: 02:59 is followed by 02:00."""
     twice = hours(sunday="02:15-02:45")
     first, last = berlin(2026, 10, 25, 2, 15, fold=0), berlin(2026, 10, 25, 2, 45, fold=1)
-    assert next_opening(twice, after=berlin(2026, 10, 25)).timestamp() == first.timestamp()
+    assert is_open(twice, at=berlin(2026, 10, 25)).until.timestamp() == first.timestamp()
     assert is_open(twice, at=first).until.timestamp() == last.timestamp()
     assert open_seconds(twice, start=berlin(2026, 10, 25), end=berlin(2026, 10, 26)) == 90 * 60
 
@@ -131,7 +128,7 @@ def test_day_that_was_skipped_has_no_hours():
     """Samoa had no 30 December 2011, a Friday."""
     samoa = Hours((*[()] * 4, ranges("09:00-17:00"), (), ()), "Pacific/Apia")
     before = datetime(2011, 12, 28, tzinfo=ZoneInfo("Pacific/Apia"))
-    assert next_opening(samoa, after=before) == datetime(2012, 1, 6, 9, tzinfo=ZoneInfo("Pacific/Apia"))
+    assert is_open(samoa, at=before).until == datetime(2012, 1, 6, 9, tzinfo=ZoneInfo("Pacific/Apia"))
 
 
 def test_yesterdays_24_00_is_still_ahead_where_clocks_go_back_at_midnight():

@@ -13,6 +13,7 @@ from apps.routing.services import audit, clock
 
 class Command(BaseCommand):
     help = "Names every broken promise of routing; exit code 1 if there is one."
+    requires_system_checks = ()  # of the program's pages; this is about the data
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")

@@ -13,6 +13,8 @@ from apps.routing.services import leader
 
 class Command(BaseCommand):
     help = "Offer waiting work to agents until SIGTERM. Several may run: one leads, the others stand by."
+    # They look at every page, which a role that serves none would have to load.
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
