@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.routing.hours import Hours, Range, SpecialDay, is_open, open_seconds
+from apps.routing.hours import Hours, Range, SpecialDay, is_open, open_seconds, openings
 
 pytestmark = pytest.mark.embedded
 
@@ -169,8 +169,10 @@ def test_open_seconds_are_the_open_minutes(zone, year, data):
 def test_daily_hours_open_once_on_every_day_of_the_year(zone, year, days, elsewhen):
     local = ZoneInfo(zone)
     daily = Hours(((Range.parse("02:30-03:30"),),) * 7, zone)
-    opened, at = [], datetime(year, 1, 1, tzinfo=local)
-    while (at := next_opening(daily, after=at)).astimezone(local).year == year:
-        opened.append(at.astimezone(local).strftime("%Y-%m-%dT%H:%M"))
+    first, last = datetime(year, 1, 1, tzinfo=local), datetime(year + 1, 1, 1, tzinfo=local)
+    opened = [
+        opens.astimezone(local).strftime("%Y-%m-%dT%H:%M")
+        for opens, _ in openings(daily, after=first, until=last)
+    ]
     assert len({moment[:10] for moment in opened}) == len(opened) == days
     assert {moment for moment in opened if not moment.endswith("T02:30")} == elsewhen
