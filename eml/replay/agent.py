@@ -87,9 +87,13 @@ class Agent(Desk):
             await self._let_go(conversation)
 
     async def _on_ping(self, frame: dict) -> None:
-        for key, last_seq in frame.get("last_seq", {}).items():
-            if last_seq > self._seen(int(key)).last:
-                await self._watch(int(key))
+        newest = {int(key): last_seq for key, last_seq in frame["last_seq"].items()}
+        for conversation, last_seq in newest.items():
+            if last_seq > self._seen(conversation).last:
+                await self._watch(conversation)
+        # The server may have been unable to watch when it was asked to.
+        for conversation in self._open - newest.keys():
+            await self._watch(conversation)
 
     async def _on_change(self, frame: dict) -> None:
         conversation = frame["conversation"]

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from apps.users.models import User
+from tests.browser.console import Console, Open
 from tests.conftest import LiveServer
 
 CHROMIUM = Path(os.environ.get("EML_CHROMIUM", "/usr/bin/chromium"))
@@ -82,3 +84,11 @@ def new_context(chromium: Browser, server: LiveServer) -> Iterator[Callable[...,
 @pytest.fixture
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     return new_context().new_page()
+
+
+@pytest.fixture
+def sign_in(new_context: Callable[..., BrowserContext], server: LiveServer) -> Open:
+    def open_browser(user: User, **options: Any) -> Console:
+        return Console.of(user, new_context=new_context, server=server, **options)
+
+    return open_browser

@@ -10,7 +10,8 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Locator, Page, WebSocketRoute, expect
 
 from apps.core import dispatch
-from apps.messaging.models import Conversation
+from apps.messaging.choices import Sender
+from apps.messaging.models import Conversation, Message
 from apps.routing.models import Item
 from apps.users.models import User
 from tests.browser.talking import Place
@@ -133,3 +134,11 @@ def break_socket(page: Page) -> Callable[[], None]:
 
     page.route_web_socket("**/ws/desk/", connect)
     return lambda: routes[-1].close(code=1012)
+
+
+def stored(conversation: Conversation, sender: Sender = Sender.AGENT) -> list[str]:
+    said = Message.objects.filter(conversation=conversation, sender=sender)
+    return list(said.order_by("seq").values_list("body", flat=True))
+
+
+Open = Callable[..., Console]

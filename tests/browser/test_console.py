@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import random
 import re
-from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import Page, expect
 
 from apps.core import dispatch
-from apps.messaging.choices import Sender
-from apps.messaging.models import CannedReply, Conversation, Disposition, Message, Tag
+from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.messaging.services import conversations
 from apps.routing.choices import Chosen, ItemState, OfferState
 from apps.routing.models import Agent, Offer
 from apps.routing.services import agents, offers, work
 from apps.users.choices import Role
-from tests.browser.console import Console, conversation_of, customer_writes
+from tests.browser.console import Console, Open, conversation_of, customer_writes, stored
 from tests.browser.talking import Place, Visitor, open_place, until
 from tests.browser.test_chat import NAUGHTY
 from tests.conftest import LiveServer
 from tests.factories import hand_to, make_agent, make_message, make_reason, make_user, put_in_line, ring
-
-Open = Callable[..., Console]
-
-
-@pytest.fixture
-def sign_in(new_context: Callable[..., BrowserContext], server: LiveServer) -> Open:
-    def open_browser(user, **options) -> Console:
-        return Console.of(user, new_context=new_context, server=server, **options)
-
-    return open_browser
 
 
 @pytest.fixture
@@ -44,11 +30,6 @@ def place(server: LiveServer) -> Place:
 @pytest.fixture
 def ana(place: Place, sign_in: Open) -> Console:
     return sign_in(place.agent.user).open()
-
-
-def stored(conversation: Conversation, sender: Sender = Sender.AGENT) -> list[str]:
-    said = Message.objects.filter(conversation=conversation, sender=sender)
-    return list(said.order_by("seq").values_list("body", flat=True))
 
 
 def test_signing_in_leads_to_the_desk(page: Page, server: LiveServer) -> None:
@@ -119,22 +100,6 @@ def test_a_lapsed_offer_stops_ringing_and_says_what_follows(ana: Console, place:
     expect(ana.page.locator(".state__hint")).to_contain_text("You did not answer an offer")
     ana.page.get_by_role("button", name="I am back").first.click()
     expect(ana.state).to_have_text("Available")
-
-
-def test_an_offer_ends_by_itself_when_no_frame_says_so(place: Place, sign_in: Open) -> None:
-    console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lambda socket: only(socket, {"ready", "ping"}))
-    item = customer_writes(place)
-    Offer.objects.filter(item=item).update(expires_at=timezone.now() + timezone.timedelta(seconds=2))
-    console.open()
-    expect(console.offers).to_have_count(1)
-    expect(console.offers).to_have_count(0)
-
-
-def only(socket: WebSocketRoute, kinds: set[str]) -> None:
-    """Let nothing through but these frames of the server."""
-    server = socket.connect_to_server()
-    server.on_message(lambda data: socket.send(data) if json.loads(data)["type"] in kinds else None)
 
 
 def test_accepting_too_late_is_said(ana: Console, place: Place) -> None:
@@ -349,108 +314,6 @@ def test_a_customer_who_ends_it_is_seen_at_once(ana: Console, place: Place) -> N
     )
     expect(ana.page.locator("#composer")).to_contain_text("This conversation is closed.")
     expect(ana.page.locator(".timeline")).to_contain_text("The customer left before an answer")
-
-
-# Connections
-
-
-def test_connection_loss_heals_without_gap_or_double(ana: Console, place: Place) -> None:
-    item = customer_writes(place)
-    ana.accept()
-    ana.say("one")
-    ana.expect_said("Hello", "one")
-    ana.page.context.set_offline(True)
-    expect(ana.connection_bar).to_contain_text("Connection lost")
-    ana.say("three")
-    ana.say("four")
-    waits = "Goes as soon as the connection is back"
-    expect(ana.page.locator("#outbox .msg")).to_have_text(
-        [re.compile(f"{n}\\s*{waits}") for n in ("three", "four")]
-    )
-    make_message(conversation_of(item), "two")
-    ana.page.context.set_offline(False)
-    expect(ana.connection_bar).to_be_hidden()
-    ana.expect_said("Hello", "one", "two", "three", "four")
-    assert stored(item.conversation) == ["one", "three", "four"]
-
-
-def test_offers_made_while_the_connection_was_lost_ring_afterwards(ana: Console, place: Place) -> None:
-    ana.page.context.set_offline(True)
-    expect(ana.connection_bar).to_be_visible()
-    customer_writes(place)
-    ana.page.context.set_offline(False)
-    expect(ana.offers).to_have_count(1)
-
-
-def test_without_a_socket_messages_go_by_form(place: Place, sign_in: Open) -> None:
-    item = hand_to(put_in_line(place.queue), place.agent)
-    console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lambda socket: socket.close(code=1012))
-    console.page.goto(f"/console/c/{item.conversation_id}/")
-    console.say("By form")
-    console.expect_said("Hello", "By form")
-    assert stored(item.conversation) == ["By form"]
-    until(console.page, lambda: conversation_of(item).agent_read_seq > 0)
-
-
-def test_a_message_whose_ack_is_lost_is_not_doubled(place: Place, sign_in: Open) -> None:
-    item = hand_to(put_in_line(place.queue), place.agent)
-    console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lambda socket: only(socket, {"ready", "ping", "replay"}))
-    console.open(f"/console/c/{item.conversation_id}/")
-    console.say("Once")
-    console.expect_said("Hello", "Once")
-    until(console.page, lambda: console.page.locator("#outbox .msg").count() == 0)
-    assert stored(item.conversation) == ["Once"]
-
-
-def test_a_lossy_socket_shows_everything_once_and_in_order(place: Place, sign_in: Open) -> None:
-    """Every fifth frame from the server is lost, and the socket breaks now and then."""
-    chance = random.Random(4)
-
-    def lossy(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-
-        def pass_on(data: str | bytes) -> None:
-            kind = json.loads(data)["type"]
-            if kind == "message" and chance.random() < 0.04:
-                socket.close(code=1012)
-            elif kind in {"ready", "replay"} or chance.random() > 0.2:
-                socket.send(data)
-
-        server.on_message(pass_on)
-
-    item = hand_to(put_in_line(place.queue), place.agent)
-    console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lossy)
-    console.open(f"/console/c/{item.conversation_id}/")
-    said = ["Hello"]
-    for number in range(25):
-        make_message(item.conversation, f"question {number}")
-        said.append(f"question {number}")
-        console.page.wait_for_timeout(20)
-    until(console.page, lambda: console.bubbles.count() == len(said), seconds=40)
-    console.expect_said(*said)
-
-
-def test_what_cannot_be_sent_says_why_and_is_not_lost(ana: Console, place: Place) -> None:
-    item = customer_writes(place)
-    ana.accept()
-    # Taken away behind the desk's back, without a frame.
-    Conversation.objects.filter(pk=item.conversation_id).update(agent=make_user(teams=[place.queue.team]))
-    ana.say("Too late")
-    failed = ana.page.locator("#outbox .msg--failed")
-    expect(failed).to_contain_text("Another agent has this conversation.")
-    failed.get_by_role("button", name="Discard").click()
-    expect(ana.input).to_have_value("Too late")
-    assert stored(item.conversation) == []
-
-
-def test_a_session_that_ends_leads_to_sign_in(ana: Console) -> None:
-    from apps.users.services import people
-
-    people.sign_out_everywhere(ana.user, by=ana.user)
-    expect(ana.page).to_have_url(re.compile("/account/login/"))
 
 
 # Looks and settings

@@ -9,9 +9,8 @@ from apps.core import dispatch
 from apps.messaging.choices import Status
 from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.routing.choices import ItemState
-from tests.browser.console import Console, conversation_of, customer_writes
+from tests.browser.console import Console, Open, conversation_of, customer_writes, stored
 from tests.browser.talking import Place, open_place
-from tests.browser.test_console import sign_in, stored  # noqa: F401  (a fixture)
 from tests.factories import hand_to, make_reason, put_in_line
 
 
@@ -24,7 +23,7 @@ def place(server) -> Place:
 
 
 @pytest.fixture
-def ana(place: Place, sign_in) -> Console:  # noqa: F811
+def ana(place: Place, sign_in: Open) -> Console:
     return sign_in(place.agent.user).open()
 
 

@@ -16,7 +16,10 @@ const socket = new DeskSocket(`${location.protocol === "https:" ? "wss" : "ws"}:
 
 const TAKE = {
   ready: () => back(),
-  ping: (frame) => Object.entries(frame.last_seq ?? {}).forEach(([id, seq]) => thread.heardOf(id, seq)),
+  ping: (frame) => {
+    Object.entries(frame.last_seq).forEach(([id, seq]) => thread.heardOf(id, seq));
+    watch();
+  },
   message: (frame) => message(frame),
   replay: (frame) => replayed(frame),
   resync: (frame) => thread.heardOf(frame.conversation, frame.last_seq ?? Infinity),

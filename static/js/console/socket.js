@@ -63,7 +63,11 @@ export class DeskSocket extends EventTarget {
       this.#delay = FIRST_DELAY;
       this.#watched.clear();
     }
-    if (frame.type === "ping") this.send({ type: "pong" });
+    if (frame.type === "ping") {
+      this.send({ type: "pong" });
+      // The server may have been unable to watch just then; whoever is not named is asked for again.
+      this.#watched = new Set([...this.#watched].filter((id) => id in frame.last_seq));
+    }
     this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
   }
 
