@@ -11,7 +11,9 @@ import dataclasses
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
@@ -128,26 +130,66 @@ class Entry:
     subject: Any = None
 
 
+@dataclasses.dataclass(slots=True)
+class _Recorded:
+    """What is to be written, each event with its fact."""
+
+    events: list[Event] = dataclasses.field(default_factory=list)
+    facts: list[Fact] = dataclasses.field(default_factory=list)
+
+
+_together: ContextVar[_Recorded | None] = ContextVar("recorded together", default=None)
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """What is recorded inside is written at the end, in one statement and in that order: until then without an id.
+
+    For steps of one transaction that succeed or fail together: what a savepoint takes back would be written all the
+    same.
+    """
+    if _together.get() is not None:
+        yield
+        return
+    recorded = _Recorded()
+    token = _together.set(recorded)
+    try:
+        yield
+    finally:
+        _together.reset(token)
+    _write(recorded)
+
+
 def record_many(entries: Iterable[Entry]) -> list[Event]:
     """Write several facts in one statement."""
     if not connection.in_atomic_block:
         raise RuntimeError("Events are recorded inside the transaction of their cause.")
     now, entries = timezone.now(), list(entries)
     events = [_row(entry, now) for entry in entries]
+    recorded = _together.get()
+    if recorded is None:
+        _write(_Recorded(events, [entry.fact for entry in entries]))
+    else:
+        recorded.events += events
+        recorded.facts += [entry.fact for entry in entries]
+    return events
+
+
+def _write(recorded: _Recorded) -> None:
+    events = recorded.events
     bulk.insert(Event, events)
     passed_over = _passed_over({event.type for event in events})
     handlings = [
-        Handling(event=event, subscriber=name, stream=event.stream, due_at=now)
-        for event, entry in zip(events, entries, strict=True)
+        Handling(event=event, subscriber=name, stream=event.stream, due_at=event.at)
+        for event, fact in zip(events, recorded.facts, strict=True)
         for name in _subscribers.get(event.type, ())
-        if (name not in _wants or _wants[name](entry.fact)) and (name, event.type) not in passed_over
+        if (name not in _wants or _wants[name](fact)) and (name, event.type) not in passed_over
     ]
     if handlings:
         bulk.insert(Handling, handlings)
         transaction.on_commit(bell.ring, robust=True)
     if any(event.type in _listeners or event.type in _joint_listeners for event in events):
         transaction.on_commit(functools.partial(_tell_listeners, events), robust=True)
-    return events
 
 
 def _passed_over(types: set[str]) -> set[tuple[str, str]]:
@@ -162,8 +204,9 @@ def _passed_over(types: set[str]) -> set[tuple[str, str]]:
 
 def _row(entry: Entry, now: datetime) -> Event:
     fact = entry.fact
-    payload = {field.name: getattr(fact, field.name) for field in dataclasses.fields(fact)}  # type: ignore[arg-type]
-    event = Event(type=fact.type, stream=entry.stream, payload=payload, at=now, actor=entry.actor_ref)
+    event = Event(
+        type=fact.type, stream=entry.stream, payload=dict(vars(fact)), at=now, actor=entry.actor_ref
+    )
     event.subject = entry.subject
     return event
 

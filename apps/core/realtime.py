@@ -82,8 +82,12 @@ def user_group(user_id: int) -> str:
     return f"user.{user_id}"
 
 
+# `json.dumps` would make one for every frame.
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def encode(frame: dict[str, Any]) -> str:
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(frame)
 
 
 def publish(group: str, frame: dict[str, Any]) -> None:
@@ -99,6 +103,9 @@ def publish_encoded(frames: Iterable[tuple[str, str]]) -> None:
 class Publisher:
     """Hands frames to the channel layer from one event loop; what piles up meanwhile goes as one message."""
 
+    # It was woken and has not looked yet: waking a loop costs more than a frame does.
+    _is_woken = False
+
     def __init__(self, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False) -> None:
         self._loop = loop
         self._owns_loop = owns_loop
@@ -108,10 +115,14 @@ class Publisher:
 
     def put(self, frames: Iterable[tuple[str, str]]) -> None:
         self._frames.extend(frames)
+        if self._is_woken:
+            return
+        self._is_woken = True
         try:
             self._loop.call_soon_threadsafe(self._wake.set)
         except RuntimeError:
             # The loop is closed: the process is going down, and its sockets with it.
+            self._is_woken = False
             self._frames.clear()
 
     @property
@@ -135,6 +146,8 @@ class Publisher:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            # Before looking: whoever puts a frame from now on wakes it again.
+            self._is_woken = False
             while self._frames:
                 waiting = min(len(self._frames), MOST_FRAMES_AT_ONCE)
                 await self._send([self._frames.popleft() for _ in range(waiting)])

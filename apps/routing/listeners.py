@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterable
 
 from apps.core.events import listen, listen_together
 from apps.core.models import Event
-from apps.core.realtime import Frame, conversation_group, publish, staff_group, user_group
+from apps.core.realtime import (
+    Frame,
+    conversation_group,
+    encode,
+    publish,
+    publish_encoded,
+    staff_group,
+    user_group,
+)
 from apps.users.events import UserTeamsChanged
 
 from . import selectors
@@ -101,35 +109,40 @@ def stop_ringing(event: Event) -> None:
     CallbackCancelled,
 )
 def tell_customer(event: Event) -> None:
-    publish(conversation_group(event.payload["conversation"]), {"type": Frame.QUEUE_CHANGED})
+    _tell([event.payload["conversation"]])
 
 
 @listen_together(OfferAccepted, WorkReassigned, ItemMoved)
 def tell_those_behind(events: list[Event]) -> None:
     """Somebody left the line: the next ones moved up."""
-    moved = {event.payload["from_queue"] for event in events if event.payload.get("from_queue")}
-    _tell_lines(moved | _queues_of(event for event in events if not event.payload.get("from_queue")))
+    _tell_lines(_queues_of(events))
 
 
 @listen_together(WorkFinished)
 def tell_those_behind_who_left(events: list[Event]) -> None:
-    _tell_lines(_queues_of(event for event in events if event.payload["agent"] is None))
+    _tell_lines(_queues_of([event for event in events if event.payload["agent"] is None]))
 
 
-def _queues_of(events: Iterable[Event]) -> set[int]:
-    conversations = {event.payload["conversation"] for event in events}
-    if not conversations:
-        return set()
-    return set(Item.objects.filter(conversation__in=conversations).values_list("queue_id", flat=True))
+def _queues_of(events: list[Event]) -> set[int]:
+    """Which lines these items were in; asked for those only that do not bring their item along."""
+    known = {
+        event: event.payload.get("from_queue") or getattr(event.subject, "queue_id", None) for event in events
+    }
+    unknown = {event.payload["conversation"] for event, queue_id in known.items() if queue_id is None}
+    asked = Item.objects.filter(conversation__in=unknown).values_list("queue_id", flat=True)
+    return {queue_id for queue_id in known.values() if queue_id} | set(asked if unknown else ())
 
 
 def _tell_lines(queue_ids: Collection[int]) -> None:
     _tell(selectors.next_in_lines(queue_ids))
 
 
+_QUEUE_CHANGED = encode({"type": Frame.QUEUE_CHANGED})
+
+
 def _tell(conversations: Iterable[int]) -> None:
-    for conversation_id in conversations:
-        publish(conversation_group(conversation_id), {"type": Frame.QUEUE_CHANGED})
+    if frames := [(conversation_group(pk), _QUEUE_CHANGED) for pk in conversations]:
+        publish_encoded(frames)
 
 
 @listen(QueueLeftAlone)

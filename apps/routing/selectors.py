@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Count, Exists, F, IntegerField, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
+from apps.core.among import array
 from apps.users.choices import Role
 from apps.users.models import User
 
@@ -133,11 +134,18 @@ def position(item: Item) -> int | None:
 
 def next_in_lines(queue_ids: Collection[int]) -> list[int]:
     """The conversations at the heads of these queues' lines."""
-    line = Item.objects.waiting().order_by("line_key", "id").values_list("conversation_id", flat=True)
-    heads = [line.filter(queue=queue_id)[:NEXT_TOLD] for queue_id in queue_ids]
-    if len(heads) > 1 and connection.features.supports_slicing_ordering_in_compound:
-        return list(heads[0].union(*heads[1:], all=True))
-    return [conversation_id for head in heads for conversation_id in head]
+    if connection.vendor != "postgresql":
+        line = Item.objects.waiting().order_by("line_key", "id").values_list("conversation_id", flat=True)
+        return [pk for queue_id in queue_ids for pk in line.filter(queue=queue_id)[:NEXT_TOLD]]
+    # Asked after each commit of acceptances; as a union of twenty queries it took as long to write as to answer.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT line.conversation_id FROM unnest(%s::bigint[]) AS queue (id), LATERAL ("
+            "SELECT conversation_id FROM routing_item WHERE queue_id = queue.id AND state = %s"
+            " ORDER BY line_key, id LIMIT %s) AS line",
+            [array(queue_ids), ItemState.WAITING, NEXT_TOLD],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def all_at_the_screen(queue_id: int) -> list[int]:

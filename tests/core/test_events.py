@@ -95,6 +95,32 @@ def test_joint_listeners_hear_once_of_all_that_was_recorded_together(heard) -> N
 
 
 @pytest.mark.django_db(transaction=True)
+def test_steps_that_belong_together_are_written_at_their_end_in_their_order(heard) -> None:
+    together: list[list[Event]] = []
+    events.listen_together(Rang)(together.append)
+    with transaction.atomic():
+        with events.written_together():
+            first = _record(1)
+            with events.written_together():
+                second = _record(2)
+            assert not Event.objects.exists()
+        assert list(Event.objects.order_by("id")) == [first, second]
+        third = _record(3)
+    assert together == [[first, second], [third]]
+    assert heard == [first, second, third]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_steps_that_belong_together_all_are_written_or_none(heard) -> None:
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), events.written_together():
+            _fail_after_recording()
+        _record(2)
+    assert [event.payload["bell"] for event in heard] == [2]
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_listener_that_fails_harms_nobody(heard, caplog) -> None:
     @events.listen(Rang)
     def broken(event: Event) -> None:

@@ -96,13 +96,13 @@ def test_f39_who_has_to_stay_is_told_at_once(monkeypatch):
     item = put_in_line(queue)
     dispatch.drain()
     told = []
-    monkeypatch.setattr(listeners, "publish", lambda group, frame: told.append((group, frame["type"])))
+    monkeypatch.setattr(listeners, "publish_encoded", told.extend)
     sign_out(agent)
     dispatch.drain()
     event = Event.objects.get(type="routing.queue.left_alone")
     assert event.payload == {"queue": queue.pk, "waiting": 1}
     listeners.tell_who_waits_for_nobody(event)
-    assert (f"conversation.{item.conversation_id}", "queue.changed") in told
+    assert (f"conversation.{item.conversation_id}", '{"type":"queue.changed"}') in told
     assert lobby.wait_of(item.conversation_id, now=timezone.now())["is_staffed"] is False
 
 

@@ -10,13 +10,23 @@ from django.utils import timezone
 from apps.core.events import SYSTEM
 from apps.core.models import Event
 from apps.messaging import errors as messaging_errors
-from apps.messaging.choices import Status
+from apps.messaging.choices import Sender, Status
+from apps.messaging.models import Conversation
 from apps.messaging.services import conversations
 from apps.routing import errors
 from apps.routing.choices import Chosen, ItemState, OfferState, State
 from apps.routing.models import Agent, Item, Offer
 from apps.routing.services import acceptance, agents, offers
-from tests.factories import hand_to, make_agent, make_queue, make_team, make_user, put_in_line, ring
+from tests.factories import (
+    hand_to,
+    make_agent,
+    make_message,
+    make_queue,
+    make_team,
+    make_user,
+    put_in_line,
+    ring,
+)
 from tests.routing.checks import assert_in_order
 
 pytestmark = pytest.mark.django_db
@@ -242,6 +252,27 @@ def test_two_offers_of_one_agent_are_accepted_together(queue):
     agent.refresh_from_db()
     assert (agent.load, agents.state_of(agent, now=timezone.now())) == (8, State.ON_CONTACT)
     assert_in_order()
+
+
+def test_whoever_accepts_is_announced_in_the_next_line_of_each_conversation(queue):
+    both = ring_many(queue, 2)
+    for offer in both:
+        make_message(offer.item.conversation)
+    acceptance.accept_many([take(offer) for offer in both])
+    for offer in both:
+        talk = Conversation.objects.get(item=offer.item_id)
+        line = talk.messages.order_by("seq").last()
+        assert (line.seq, line.sender, line.user) == (talk.last_seq, Sender.SYSTEM, None)
+        assert line.body == f"{offer.agent.user.get_short_name()} is here to help."
+        assert list(talk.messages.order_by("seq").values_list("seq", flat=True)) == [
+            *range(1, talk.last_seq + 1)
+        ]
+        types = Event.objects.filter(stream=talk.stream).order_by("id").values_list("type", flat=True)
+        assert list(types)[-3:] == [
+            "messaging.conversation.assigned",
+            "messaging.message.sent",
+            "routing.offer.accepted",
+        ]
 
 
 def test_many_acceptances_cost_as_many_queries_as_few(queue):

@@ -91,7 +91,8 @@ def assign_many(assignments: Sequence[Assignment], *, now: datetime) -> list[EML
 
     Locks the conversations in id order. One conversation is assigned once.
     """
-    with transaction.atomic():
+    # No savepoint: refusals are returned, and after anything else nobody goes on with his transaction.
+    with transaction.atomic(savepoint=False):
         waiting = _waiting(assignments)
         members = _members(assignments)
         refusals: list[EMLError | None] = []
@@ -106,16 +107,18 @@ def assign_many(assignments: Sequence[Assignment], *, now: datetime) -> list[EML
             else:
                 refusals.append(errors.ConversationNotWaiting())
         if taken:
-            bulk.update([conversation for conversation, _ in taken], ["status", "agent", "assigned_at"])
+            rows = [conversation for conversation, _ in taken]
             events.record_many(starmap(_assigned, taken))
-            messages.append(_welcomes([conversation for conversation, _ in taken]))
+            messages.add_lines(_welcomes(rows))
+            bulk.update(rows, ["status", "agent", "assigned_at", "last_seq"])
         return refusals
 
 
 def _waiting(assignments: Sequence[Assignment]) -> dict[int, Conversation]:
     ids = {assignment.conversation_id for assignment in assignments}
     waiting = Conversation.objects.filter(id__in=ids, status=Status.WAITING)
-    return {row.pk: row for row in waiting.order_by("id").select_for_update(no_key=True)}
+    needed = waiting.only("inbox_id", "team_id", "last_seq")
+    return {row.pk: row for row in needed.order_by("id").select_for_update(no_key=True)}
 
 
 def _members(assignments: Sequence[Assignment]) -> set[tuple[int, int]]:
@@ -129,16 +132,20 @@ def _assigned(conversation: Conversation, assignment: Assignment) -> events.Entr
     return events.Entry(fact, conversation.stream, assignment.by.actor_ref)
 
 
-def _welcomes(taken: Sequence[Conversation]) -> list[messages.Draft]:
+def _welcomes(taken: Sequence[Conversation]) -> list[tuple[Conversation, str]]:
     languages = dict(
         Inbox.objects.filter(id__in={one.inbox_id for one in taken}).values_list("id", "language")
     )
-    return [_welcome(one.pk, one.agent, languages[one.inbox_id]) for one in taken if one.agent]
+    texts = {language: _in_language(language, _welcome) for language in set(languages.values())}
+    return [
+        (one, texts[languages[one.inbox_id]] % {"name": one.agent.get_short_name()})
+        for one in taken
+        if one.agent
+    ]
 
 
-def _welcome(conversation_id: int, agent: User, language: str) -> messages.Draft:
-    name = agent.get_short_name()
-    return _line(conversation_id, language, lambda: _("%(name)s is here to help.") % {"name": name})
+def _welcome() -> str:
+    return _("%(name)s is here to help.")
 
 
 def release(
@@ -291,15 +298,19 @@ def move_to_customer(*, from_customer_id: int, to_customer_id: int) -> None:
 def tell(conversation_id: int, text: Callable[[], str]) -> None:
     """A line of the system, in the language of the inbox, seen by both sides. `text` is called in that language."""
     language = Inbox.objects.values_list("language", flat=True).get(conversations=conversation_id)
-    messages.send(_line(conversation_id, language, text))
-
-
-def _line(conversation_id: int, language: str, text: Callable[[], str]) -> messages.Draft:
-    with override(language):
-        body = str(text())
-    return messages.Draft(
-        conversation_id=conversation_id, sender=Sender.SYSTEM, body=body, actor_ref=SYSTEM.actor_ref
+    messages.send(
+        messages.Draft(
+            conversation_id=conversation_id,
+            sender=Sender.SYSTEM,
+            body=_in_language(language, text),
+            actor_ref=SYSTEM.actor_ref,
+        )
     )
+
+
+def _in_language(language: str, text: Callable[[], str]) -> str:
+    with override(language):
+        return str(text())
 
 
 # The agent has said himself what comes next.

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.core import bulk, events
 from apps.core.batching import Batcher
 from apps.core.errors import EMLError
+from apps.core.events import SYSTEM
 from apps.users.models import User
 
 from .. import errors, policy
@@ -59,6 +60,30 @@ def append(drafts: Sequence[Draft]) -> list[Sent | EMLError]:
     """
     with transaction.atomic():
         return _Writing(drafts).run()
+
+
+def add_lines(lines: Sequence[tuple[Conversation, str]]) -> None:
+    """Lines of the system. The caller has locked these conversations, and writes their `last_seq`, which is raised."""
+    now, stored = timezone.now(), list[Message]()
+    for conversation, body in lines:
+        conversation.last_seq += 1
+        stored.append(
+            Message(
+                conversation=conversation,
+                seq=conversation.last_seq,
+                sender=Sender.SYSTEM,
+                body=body,
+                at=now,
+            )
+        )
+    bulk.insert(Message, stored)
+    events.record_many(_sent(message, [], SYSTEM.actor_ref) for message in stored)
+
+
+def _sent(message: Message, files: list[Attachment], actor_ref: str) -> events.Entry:
+    conversation_id = message.conversation_id
+    fact = MessageSent(conversation=conversation_id, message=message.pk, seq=message.seq)
+    return events.Entry(fact, stream(conversation_id), actor_ref, subject=(message, files))
 
 
 async def send_in_batch(draft: Draft) -> Sent:
@@ -182,13 +207,8 @@ class _Writing:
         for _, message, files in self.new:
             if files:
                 Attachment.objects.filter(id__in=[file.pk for file in files]).update(message=message)
-        events.record_many([*map(self._sent_entry, self.new), *self._answers()])
-
-    @staticmethod
-    def _sent_entry(new: tuple[Draft, Message, list[Attachment]]) -> events.Entry:
-        draft, message, files = new
-        fact = MessageSent(conversation=draft.conversation_id, message=message.pk, seq=message.seq)
-        return events.Entry(fact, stream(draft.conversation_id), draft.actor_ref, subject=(message, files))
+        sent = [_sent(message, files, draft.actor_ref) for draft, message, files in self.new]
+        events.record_many([*sent, *self._answers()])
 
     def _answers(self) -> list[events.Entry]:
         """What has to leave the house: an event of its own, so that chats have no durable follower for each message."""

@@ -6,11 +6,12 @@ is judged on its own, and what is granted is written in a number of statements t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.core import bulk, events
@@ -24,6 +25,9 @@ from ..choices import ItemState, OfferState
 from ..events import OfferAccepted
 from ..models import Agent, Item, Offer
 from . import agents, offers
+
+# What is asked about an item, or changes.
+_READ = ("conversation", "queue", "state", "agent", "last_agent", "epoch", "answered_at")
 
 
 class Take(NamedTuple):
@@ -63,7 +67,7 @@ def accept_in_batch(offer_id: int, *, by: User, now: datetime, epoch: int | None
 
 def accept_many(takes: Sequence[Take]) -> list[Offer | EMLError]:
     """Of each, the accepted offer or what is wrong with it, in one transaction."""
-    with transaction.atomic():
+    with transaction.atomic(), events.written_together():
         return _Accepting(takes).run()
 
 
@@ -76,20 +80,11 @@ class _Accepting:
     def __init__(self, takes: Sequence[Take]) -> None:
         self.takes = takes
         self.now = max(take.now for take in takes)
-        rung = self._rung()
-        self.agents = agents.lock_many(rung.values())
-        self.offers = _lock_offers(rung)
-        self.overdue = _overdue(rung)
+        users = {take.user.pk for take in takes}
+        self.agents = _lock_agents(users)
+        self.offers = _lock_offers({take.offer_id for take in takes}, self.agents)
         self.items = _lock_items(offer.item_id for offer in self.offers.values())
-        active = User.objects.filter(id__in={take.user.pk for take in takes}, is_active=True)
-        self.active = set(active.values_list("id", flat=True))
-
-    def _rung(self) -> dict[int, int]:
-        """The offers among these that ring at whoever accepts them, and at which agent."""
-        pairs = {(take.offer_id, take.user.pk) for take in self.takes}
-        rows = Offer.objects.filter(id__in={offer_id for offer_id, _ in pairs})
-        found = rows.values_list("id", "agent_id", "agent__user_id")
-        return {offer_id: agent_id for offer_id, agent_id, user_id in found if (offer_id, user_id) in pairs}
+        self.active = set(User.objects.filter(id__in=users, is_active=True).values_list("id", flat=True))
 
     def run(self) -> list[Offer | EMLError]:
         judged = [self._judge(take) for take in self.takes]
@@ -108,9 +103,7 @@ class _Accepting:
         offer = self.offers.get(take.offer_id)
         if offer is None or self.agents[offer.agent_id].user_id != take.user.pk:
             return errors.OfferNotFound()
-        is_his = (
-            offer.state == OfferState.OFFERED and offer.pk not in self.overdue and take.user.pk in self.active
-        )
+        is_his = offer.state == OfferState.OFFERED and not offer.is_overdue and take.user.pk in self.active
         if take.epoch not in (None, offer.epoch) or not is_his:
             return offers.too_late(offer)
         item = self.items.pop(offer.item_id, None)
@@ -135,19 +128,21 @@ class _Accepting:
             offers.entry(OfferAccepted, one.offer, agent=one.agent, by=one.user) for one in granted
         )
         users = {one.agent.pk: one.user for one in granted}
-        agents.restate_all(people.values(), now=self.now, by=users)
+        agents.restate_all(people.values(), now=self.now, by=users, are_on_contact=True)
 
 
-def _lock_offers(ids: Iterable[int]) -> dict[int, Offer]:
-    rows = Offer.objects.filter(id__in=list(ids)).order_by("id").select_for_update(no_key=True)
-    return {offer.pk: offer for offer in rows}
+def _lock_agents(user_ids: Collection[int]) -> dict[int, Agent]:
+    rows = Agent.objects.filter(user__in=user_ids).order_by("id").select_for_update(no_key=True)
+    return {agent.pk: agent for agent in rows}
 
 
-def _overdue(ids: Iterable[int]) -> set[int]:
-    """Whose time has passed by the database's clock, asked once nobody else can end them."""
-    return set(Offer.objects.filter(id__in=list(ids), expires_at__lte=Now()).values_list("id", flat=True))
+def _lock_offers(ids: Collection[int], agent_ids: Collection[int]) -> dict[int, Any]:
+    """Of these agents. `is_overdue`: by the database's clock, asked when nobody else can end them any more (whoever
+    does so has locked the agent)."""
+    rows = Offer.objects.filter(id__in=ids, agent__in=agent_ids).annotate(is_overdue=Q(expires_at__lte=Now()))
+    return {offer.pk: offer for offer in rows.order_by("id").select_for_update(no_key=True)}
 
 
 def _lock_items(ids: Iterable[int]) -> dict[int, Item]:
-    rows = Item.objects.filter(id__in=list(ids)).order_by("id").select_for_update(no_key=True)
-    return {item.pk: item for item in rows}
+    rows = Item.objects.filter(id__in=list(ids)).only(*_READ)
+    return {item.pk: item for item in rows.order_by("id").select_for_update(no_key=True)}

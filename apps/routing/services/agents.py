@@ -5,7 +5,7 @@ Everything about one agent is written under the lock of his row. Several agents 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -174,11 +174,16 @@ def state_of(agent: Agent, *, now: datetime) -> State:
     return _states([agent], now=now)[agent.pk]
 
 
-def _states(agents: Collection[Agent], *, now: datetime) -> dict[int, State]:
-    """What is displayed of each (agent id → state), in two queries."""
+def _states(agents: Collection[Agent], *, now: datetime, are_on_contact: bool = False) -> dict[int, State]:
+    """What is displayed of each (agent id → state), in two queries; in none if they work on something now, which comes
+    before whatever else is in their hands."""
     ids = [agent.pk for agent in agents]
-    held = Counter(Item.objects.held().filter(agent__in=ids).values_list("agent", "state"))
-    offered = Counter(Offer.objects.live().filter(agent__in=ids).values_list("agent", flat=True))
+    held, offered = Counter[tuple[int, str]](), Counter[int]()
+    if are_on_contact:
+        held.update((pk, ItemState.ACTIVE) for pk in ids)
+    else:
+        held.update(Item.objects.held().filter(agent__in=ids).values_list("agent", "state"))
+        offered.update(Offer.objects.live().filter(agent__in=ids).values_list("agent", flat=True))
     return {
         agent.pk: presence_policy.displayed(
             chosen=agent.chosen,
@@ -202,13 +207,19 @@ def restate(agent: Agent, *, now: datetime, by: Actor, has_chosen: bool = False)
 
 
 def restate_all(
-    agents: Collection[Agent], *, now: datetime, by: Actor | Mapping[int, Actor], has_chosen: bool = False
+    agents: Collection[Agent],
+    *,
+    now: datetime,
+    by: Actor | Mapping[int, Actor],
+    has_chosen: bool = False,
+    are_on_contact: bool = False,
 ) -> None:
     """`restate` for many locked agents, in a constant number of statements unless an interval lasted no time.
 
-    `by` is who did it to all of them, or to each (agent id → actor).
+    `by` is who did it to all of them, or to each (agent id → actor). `are_on_contact`: the caller has just given each
+    of them something to work on, so that needs not be asked.
     """
-    states = _states(agents, now=now)
+    states = _states(agents, now=now, are_on_contact=are_on_contact)
     open_now = PresenceInterval.objects.filter(agent__in=[agent.pk for agent in agents], ended_at=None)
     current = {interval.agent_id: interval for interval in open_now}
     entries, changes = [], []
@@ -245,8 +256,7 @@ class _Change(NamedTuple):
 
 def _begin_intervals(changes: list[_Change], *, now: datetime) -> None:
     """Intervals meet without gap or overlap, also when `now` was read before waiting for the lock."""
-    ending: dict[datetime, list[int]] = defaultdict(list)
-    beginning = []
+    ending, beginning = [], []
     for change in changes:
         before = change.before
         started_at = max(now, before.started_at) if before else now
@@ -255,13 +265,13 @@ def _begin_intervals(changes: list[_Change], *, now: datetime) -> None:
             if _reopened(change, ended_at=started_at):
                 continue
         elif before:
-            ending[started_at].append(before.pk)
+            before.ended_at = started_at
+            ending.append(before)
         interval = PresenceInterval(
             agent_id=change.agent_id, state=change.state, reason=change.reason, started_at=started_at
         )
         beginning.append(interval)
-    for ended_at, ids in ending.items():
-        PresenceInterval.objects.filter(id__in=ids).update(ended_at=ended_at)
+    bulk.update(ending, ["ended_at"])
     bulk.insert(PresenceInterval, beginning)
 
 

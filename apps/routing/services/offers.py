@@ -234,4 +234,4 @@ def _record(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra:
 def entry(fact: type[Fact], offer: Offer, *, agent: Agent, by: Actor, **extra: str) -> events.Entry:
     conversation_id = offer.item.conversation_id
     ids = {"conversation": conversation_id, "offer": offer.pk, "agent": agent.pk, "user": agent.user_id}
-    return events.Entry(fact(**ids, **extra), stream(conversation_id), by.actor_ref)
+    return events.Entry(fact(**ids, **extra), stream(conversation_id), by.actor_ref, subject=offer.item)
