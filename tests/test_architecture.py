@@ -67,6 +67,14 @@ def test_the_admin_theme_is_imported_in_one_module() -> None:
     assert len(importers) <= 1, importers
 
 
+def test_whole_processes_are_started_where_tests_run_looks_for_them() -> None:
+    """Elsewhere no run would have them."""
+    mark = ".".join(["mark", "alone"])
+    marked = [_name(path) for path in ROOT.glob("tests/**/test_*.py") if mark in path.read_text()]
+    assert marked
+    assert [name for name in marked if not name.startswith(("tests/faults/", "tests/flows/"))] == []
+
+
 @pytest.mark.parametrize(
     ("find", "source", "found"),
     [
