@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from apps.users.models import User
+from tests.browser.chromium import CHROMIUM
 from tests.browser.console import Console, Open
 from tests.conftest import LiveServer
 
-CHROMIUM = Path(os.environ.get("EML_CHROMIUM", "/usr/bin/chromium"))
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

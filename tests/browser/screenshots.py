@@ -25,9 +25,10 @@ from zoneinfo import ZoneInfo
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.chromium import CHROMIUM
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "img"
-CHROMIUM = os.environ.get("EML_CHROMIUM", "/usr/bin/chromium")
 MOST_BYTES = 300_000
 DESKTOP = {"width": 1360, "height": 850}
 # It is always the middle of the afternoon somewhere; the pictures are taken there.

@@ -69,10 +69,13 @@ def only(socket: WebSocketRoute, kinds: set[str]) -> None:
 def test_an_offer_ends_by_itself_when_no_frame_says_so(place: Place, sign_in: Open) -> None:
     console = sign_in(place.agent.user)
     console.page.route_web_socket("**/ws/desk/", lambda socket: only(socket, {"ready", "ping"}))
+    console.page.clock.install()
     item = customer_writes(place)
-    Offer.objects.filter(item=item).update(expires_at=timezone.now() + timezone.timedelta(seconds=2))
     console.open()
     expect(console.offers).to_have_count(1)
+    Offer.objects.filter(item=item).update(expires_at=timezone.now())
+    # Longer than it rings, and not so long that the silence of the socket is noticed.
+    console.page.clock.fast_forward("00:21")
     expect(console.offers).to_have_count(0)
 
 
