@@ -1,5 +1,5 @@
-"""The senders of a process: a few threads for each way. Each sends until nothing is due, then sleeps until something
-will be, or until it is woken.
+"""The senders of a process: a few threads for each way. They take turns: one looks for what is due, sleeps until
+something is or until it is woken, and claims it; while it sends that, it is the turn of the next.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import close_old_connections, connection
 
@@ -33,8 +33,9 @@ class Notifier:
         self.listener = None if is_sqlite else wake.Listener()
         self._stopping = threading.Event()
         self.lanes = [
-            Lane(way, number, self._stopping, self.listener)
+            Lane(way, number, turn, self._stopping, self.listener)
             for way in ways or sending.ways()
+            for turn in [threading.Lock()]
             for number in range(count)
         ]
 
@@ -65,21 +66,25 @@ class Notifier:
 
 class Lane(threading.Thread):
     def __init__(
-        self, way: str, number: int, stopping: threading.Event, listener: wake.Listener | None
+        self,
+        way: str,
+        number: int,
+        turn: threading.Lock,
+        stopping: threading.Event,
+        listener: wake.Listener | None,
     ) -> None:
         super().__init__(name=f"sender-{way}-{number}", daemon=True)
         self.heard_at = time.monotonic()
         self._sender = sending.Sender(way)
         self._clock = DatabaseClock()
-        self._stopping, self._listener = stopping, listener
+        self._turn, self._stopping, self._listener = turn, stopping, listener
 
     def run(self) -> None:
         while not self._stopping.is_set():
             self.heard_at = time.monotonic()
-            rings = wake.bell.rings
             try:
-                if not self._work():
-                    self._sleep(rings)
+                if batch := self._next():
+                    sending.send(self._sender, batch, clock=self._clock)
             except Exception as error:
                 # Whatever it is: what was claimed comes back when its lease ends.
                 logger.exception("sender %s failed: %s", self.name, type(error).__name__)
@@ -88,18 +93,36 @@ class Lane(threading.Thread):
         self._sender.close()
         connection.close()
 
-    def _work(self) -> bool:
-        return bool(sending.send_batch(self._sender, clock=self._clock)) or bool(
-            sending.recover(self._sender.way, now=self._clock())
-        )
+    def _next(self) -> claiming.Batch | None:
+        """Nobody else of this way looks meanwhile: two would wake for the same."""
+        if not self._turn.acquire(blocking=False):
+            # The connection goes back to the pool: who waits needs none.
+            close_old_connections()
+            if not self._turn.acquire(timeout=wake.LONGEST_SLEEP.total_seconds()):
+                return None
+        try:
+            return None if self._stopping.is_set() else self._claim()
+        finally:
+            self._turn.release()
 
-    def _sleep(self, rings: int) -> None:
-        now = self._clock()
-        moment = claiming.next_moment(self._sender.way, now=now)
+    def _claim(self) -> claiming.Batch | None:
+        rings, now = wake.bell.rings, self._clock()
+        waiting = claiming.look(self._sender.way, now=now)
+        batch = claiming.take(waiting, most=self._sender.most, now=self._clock())
+        if batch is None:
+            self._rest(waiting, rings, now=now)
+        return batch
+
+    def _rest(self, waiting: list[claiming.Waiting], rings: int, *, now: datetime) -> None:
+        """Until there is something, by what was seen `now`."""
+        lease = claiming.first_lease(self._sender.way)
+        if lease and lease < now and sending.recover(self._sender.way, now=now):
+            return
+        moment = claiming.soonest(waiting, lease, now=now)
         longest = wake.LONGEST_SLEEP if self._listener and self._listener.is_listening else wake.DEAF_SLEEP
-        nap = longest if moment is None else min(moment - now, longest)
-        # The connection goes back to the pool: who sleeps needs none.
+        nap = longest if moment is None else min(moment - self._clock(), longest)
+        if moment is not None and moment <= now:
+            # Something that others hold at this moment is due, yet not to be had.
+            nap = max(nap, timedelta(milliseconds=5))
         close_old_connections()
-        # Something that others hold at this moment is due, yet not to be had.
-        least = timedelta(milliseconds=5) if nap <= timedelta() else timedelta(milliseconds=1)
-        wake.bell.wait(rings, seconds=max(nap, least).total_seconds())
+        wake.bell.wait(rings, seconds=max(nap.total_seconds(), 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -47,10 +48,10 @@ def notifier(gate: Gate) -> Iterator[Notifier]:
     assert not any(lane.is_alive() for lane in made.lanes)
 
 
-def make(count: int, *, seconds: float = 0) -> None:
+def make(count: int, *, seconds: float = 0, subject: str = "Hello") -> None:
     now = timezone.now()
     customer = reachable()
-    context = {"subject": "Hello", "body": "How are you?"}
+    context = {"subject": subject, "body": "How are you?"}
     with transaction.atomic():
         deliveries.make_many(
             [
@@ -83,6 +84,20 @@ def test_what_is_due_later_goes_at_its_time_and_not_before(gate, notifier):
     wait_until(lambda: sent() == 1)
     row = Delivery.objects.get()
     assert row.sent_at >= row.due_at
+
+
+@pytest.mark.services
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one sender")
+def test_what_is_due_while_one_sends_is_sent_by_the_other(gate, notifier):
+    is_free = threading.Event()
+    gate.before_batch = lambda batch: "0" not in batch[0].subject or is_free.wait(20)
+    make(1, subject="Batch 0")
+    wait_until(lambda: Delivery.objects.filter(state=DeliveryState.SENDING).exists())
+    make(1, subject="Batch 1", seconds=0.2)
+    wait_until(lambda: sent() == 1)
+    assert Delivery.objects.get(state=DeliveryState.SENT).context["subject"] == "Batch 1"
+    is_free.set()
+    wait_until(lambda: sent() == 2)
 
 
 def test_a_stopped_notifier_leaves_nothing_half_done(gate, notifier):

@@ -79,6 +79,14 @@ def test_urgent_goes_before_bulk_and_then_by_time(gate, gateway, clock):
     assert causes == ["test:05", "test:01", "test:13", "test:11", "test:29"]
 
 
+def test_a_sender_sleeps_until_the_first_is_due_and_looks_again_after_a_minute(gate, gateway, clock):
+    make_delivery(due_at=NOW + timedelta(hours=1))
+    assert claiming.next_moment(Way.EMAIL, now=NOW) is None
+    first = make_delivery(due_at=NOW + timedelta(seconds=3), priority=2)
+    make_delivery(due_at=NOW + timedelta(seconds=5), priority=0)
+    assert claiming.next_moment(Way.EMAIL, now=NOW) == first.due_at
+
+
 def test_without_a_gateway_everything_waits(clock):
     make_delivery(due_at=NOW)
     assert run(clock) == 0

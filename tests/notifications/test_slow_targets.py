@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from apps.notifications import breaker
+from apps.notifications import breaker, wake
 from apps.notifications.choices import DeliveryState, ErrorKind, Way
 from apps.notifications.gateways import net
 from apps.notifications.gateways.smtp import gateway as smtp
@@ -239,6 +239,7 @@ def test_f48_one_way_in_trouble_does_not_slow_another(serve: Callable[[Answering
             _wait_until(lambda: _count(Way.EMAIL, DeliveryState.SENDING) > 0)
             for number in range(20):
                 by_sms(number, due_at=now)
+            wake.after_commit(due_at=now, now=now)
             _wait_until(lambda: _count(Way.SMS, DeliveryState.SENT) == 20)
             assert _count(Way.EMAIL, DeliveryState.SENT) == 0
             assert _count(Way.EMAIL, DeliveryState.SENDING) > 0

@@ -5,19 +5,21 @@ The claim number is the fencing token: a later claim makes an older one worthles
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Exists, F, Min, OuterRef, Q
+from django.db import connection, transaction
+from django.db.models import Min
 
+from apps.core import moments
 from apps.core.among import among
 
+from .. import wake
 from ..breaker import Breaker
 from ..choices import DeliveryState, UnknownOutcome
 from ..gateways import KINDS
-from ..models import Delivery, Gateway, InboxGateway, SendingQueue
+from ..models import Delivery, Gateway, SendingQueue
 from ..pacing import Pace
 
 # A sender extends it while it lives; a dead one's work is taken over after so long.
@@ -35,25 +37,13 @@ class Batch:
     leased_until: datetime
 
 
-def claim(way: str, *, most: int, now: datetime) -> Batch | None:
-    """The most urgent that may go out now: lower priority numbers first, then by when it was due. Counts a try."""
-    roads = [(gateway, road.carries) for road in _roads(way) if (gateway := road.open_gateway(now))]
-    if not roads:
-        return None
-    for queue in _open_queues(way):
-        for gateway, carries in roads:
-            with transaction.atomic():
-                if batch := _claim_from(queue, gateway, carries, most=most, now=now):
-                    return batch
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Road:
     """What of a way goes by which gateways: by the first of them that does not rest."""
 
     gateways: list[Gateway]
-    carries: Q
+    # As a condition on `notifications_delivery`.
+    carries: str
 
     def open_gateway(self, now: datetime) -> Gateway | None:
         return next((row for row in self.gateways if not breaker_of(row).is_open(now)), None)
@@ -63,23 +53,77 @@ class _Road:
         return min(((_opens_at(row, now), row) for row in self.gateways), key=lambda pair: pair[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first of a queue that goes by this road."""
+
+    queue: SendingQueue
+    road: _Road
+    due_at: datetime
+
+    def free_at(self, now: datetime) -> datetime:
+        """When it may go, as things are."""
+        opens_at, gateway = self.road.next_gateway(now)
+        paced = [pace.free_at(now) for _, pace in _paces(self.queue, gateway)]
+        return max([self.due_at, *paced] + ([opens_at] if opens_at > now else []))
+
+
+# Both are asked for every batch, however small: the ORM takes several times as long to say them.
+_GATEWAYS = """
+SELECT g.*, EXISTS (SELECT 1 FROM notifications_inboxgateway i WHERE i.gateway_id = g.id) AS has_inboxes
+FROM notifications_gateway g WHERE g.way = %s AND g.is_active ORDER BY g.rank, g.id
+"""
+_FIRST = """
+(SELECT min(due_at) FROM notifications_delivery d WHERE d.state = 'due' AND d.way = q.way
+    AND d.priority = q.priority AND d.due_at < %s AND {carries})
+"""
+_QUEUES = """
+SELECT q.*, {firsts} FROM notifications_sendingqueue q WHERE q.way = %s AND NOT q.is_paused ORDER BY q.priority
+"""
+
+
+def look(way: str, *, now: datetime) -> list[Waiting]:
+    """What waits in the open queues of a way and will be due before a sender has slept for long; the most urgent first:
+    lower priority numbers, and what people answer before the rest."""
+    roads = _roads(way)
+    if not roads:
+        return []
+    firsts = ", ".join(_FIRST.format(carries=road.carries) + f" AS first_{n}" for n, road in enumerate(roads))
+    until = moments.written(now + wake.LONGEST_SLEEP)
+    queues = SendingQueue.objects.raw(_QUEUES.format(firsts=firsts), [*(until for _ in roads), way])
+    return [
+        Waiting(queue, road, due_at)
+        for queue in queues
+        for n, road in enumerate(roads)
+        if (due_at := moments.read(getattr(queue, f"first_{n}")))
+    ]
+
+
 def _roads(way: str) -> list[_Road]:
     """Inboxes with a gateway of their own first: theirs are answers of people. The rest goes by rank."""
-    rows = _gateways(way)
+    rows = list(Gateway.objects.raw(_GATEWAYS, [way]))
     own = [row for row in rows if row.has_inboxes]  # type: ignore[attr-defined]
     if not own:
-        return [_Road(rows, Q())] if rows else []
-    return [*(_Road([row], Q(via=row)) for row in own), _Road(rows, ~Q(via__in=own))]
+        return [_Road(rows, "TRUE")] if rows else []
+    others = ", ".join(str(row.pk) for row in own)
+    return [
+        *(_Road([row], f"via_id = {row.pk}") for row in own),
+        _Road(rows, f"(via_id IS NULL OR via_id NOT IN ({others}))"),
+    ]
 
 
-def _open_queues(way: str) -> list[SendingQueue]:
-    return list(SendingQueue.objects.filter(way=way, is_paused=False).order_by("priority"))
+def claim(way: str, *, most: int, now: datetime) -> Batch | None:
+    """The most urgent that may go out now. Counts a try."""
+    return take(look(way, now=now), most=most, now=now)
 
 
-def _gateways(way: str) -> list[Gateway]:
-    bound = InboxGateway.objects.filter(gateway=OuterRef("pk"))
-    active = Gateway.objects.filter(way=way, is_active=True).annotate(has_inboxes=Exists(bound))
-    return list(active.order_by("rank", "id"))
+def take(waiting: Iterable[Waiting], *, most: int, now: datetime) -> Batch | None:
+    """The first of these that may go out now, with what else is due in its queue."""
+    for first in waiting:
+        gateway = first.road.open_gateway(now) if first.due_at <= now else None
+        if gateway and (batch := _claim_from(first, gateway, most=most, now=now)):
+            return batch
+    return None
 
 
 def breaker_of(gateway: Gateway) -> Breaker:
@@ -102,29 +146,23 @@ def holds_doubts(gateway: Gateway | None) -> bool:
     )
 
 
-def _claim_from(
-    queue: SendingQueue, gateway: Gateway, carries: Q, *, most: int, now: datetime
-) -> Batch | None:
-    due = Delivery.objects.due(now).filter(carries, way=queue.way, priority=queue.priority)
-    due = due.order_by("due_at", "id")
+def _claim_from(first: Waiting, gateway: Gateway, *, most: int, now: datetime) -> Batch | None:
     most = _limited(most, gateway)
-    is_paced = queue.per_minute or gateway.per_minute
-    if is_paced:
+    if not (first.queue.per_minute or gateway.per_minute):
+        return _lease(first, gateway, most=most, now=now)
+    with transaction.atomic():
         # Locked before looking: two senders at once would both see the same tickets.
-        if not due.exists():
-            return None
-        queue = SendingQueue.objects.select_for_update().get(pk=queue.pk)
+        queue = SendingQueue.objects.select_for_update().get(pk=first.queue.pk)
         gateway = Gateway.objects.select_for_update().get(pk=gateway.pk)
-        most = min([most, *(pace.allowed(now) for _, pace in _paces(queue, gateway))])
-    if queue.is_paused or most <= 0:
-        return None
-    rows = list(due.select_for_update(skip_locked=True, of=("self",))[:most])
-    if not rows:
-        return None
-    for limited, pace in _paces(queue, gateway):
-        given = pace.given(len(rows), now=now)
-        type(limited)._base_manager.filter(pk=limited.pk).update(given_until=given.given_until)
-    return _lease(rows, gateway, now=now)
+        paces = _paces(queue, gateway)
+        most = min([most, *(pace.allowed(now) for _, pace in paces)])
+        if queue.is_paused or most <= 0:
+            return None
+        if batch := _lease(first, gateway, most=most, now=now):
+            for limited, pace in paces:
+                given = pace.given(len(batch.rows), now=now)
+                type(limited)._base_manager.filter(pk=limited.pk).update(given_until=given.given_until)
+        return batch
 
 
 def _limited(most: int, gateway: Gateway) -> int:
@@ -137,20 +175,30 @@ def _paces(queue: SendingQueue, gateway: Gateway) -> list[tuple[SendingQueue | G
     return [(row, Pace(row.per_minute, row.given_until)) for row in (queue, gateway) if row.per_minute]
 
 
-def _lease(rows: list[Delivery], gateway: Gateway, *, now: datetime) -> Batch:
-    until = now + LEASE
-    Delivery.objects.filter(among("pk", [row.pk for row in rows])).update(
-        state=DeliveryState.SENDING,
-        claim=F("claim") + 1,
-        tries=F("tries") + 1,
-        leased_until=until,
-        gateway=gateway,
-    )
-    for row in rows:
-        row.state, row.leased_until, row.gateway_id = DeliveryState.SENDING, until, gateway.pk
-        row.claim += 1
-        row.tries += 1
-    return Batch(gateway, rows, until)
+# In one statement, which is its own transaction: what is chosen is ours once it is written.
+_LEASE = """
+WITH next AS MATERIALIZED (
+    SELECT id FROM notifications_delivery
+    WHERE state = 'due' AND due_at <= %s AND way = %s AND priority = %s AND {carries}
+    ORDER BY due_at, id LIMIT %s {lock}
+)
+UPDATE notifications_delivery
+SET state = 'sending', claim = claim + 1, tries = tries + 1, leased_until = %s, gateway_id = %s
+WHERE id {is_next} RETURNING *
+"""
+
+
+def _lease(first: Waiting, gateway: Gateway, *, most: int, now: datetime) -> Batch | None:
+    queue, until = first.queue, now + LEASE
+    lock, is_next = "", "IN (SELECT id FROM next)"
+    # SQLite has one writer anyway, and no arrays. Those are looked up, in order, however small the table is thought.
+    if connection.vendor == "postgresql":
+        lock, is_next = "FOR UPDATE SKIP LOCKED", "= ANY (ARRAY(SELECT id FROM next))"
+    values = [moments.written(now), queue.way, queue.priority, most, moments.written(until), gateway.pk]
+    sql = _LEASE.format(carries=first.road.carries, lock=lock, is_next=is_next)
+    rows = list(Delivery.objects.raw(sql, values))
+    rows.sort(key=lambda row: (row.due_at, row.pk))
+    return Batch(gateway, rows, until) if rows else None
 
 
 def extend(batch: Batch, rows: Sequence[Delivery], *, now: datetime) -> None:
@@ -176,25 +224,17 @@ def hindrance(way: str, *, priority: int, via: int | None, now: datetime) -> str
 
 
 def next_moment(way: str, *, now: datetime) -> datetime | None:
-    """When there will be something to do for this way, as things are; None when nothing waits. A moment that has
-    passed means at once."""
-    roads = _roads(way)
-    moments = [
-        moment for queue in _open_queues(way) for road in roads if (moment := _free_at(queue, road, now=now))
-    ]
-    lease = Delivery.objects.filter(way=way, state=DeliveryState.SENDING).aggregate(at=Min("leased_until"))[
-        "at"
-    ]
+    """When there will be something to do for this way, as things are; None when that is not within a sender's sleep. A
+    moment that has passed means at once."""
+    return soonest(look(way, now=now), first_lease(way), now=now)
+
+
+def soonest(waiting: Iterable[Waiting], lease: datetime | None, *, now: datetime) -> datetime | None:
+    moments = [first.free_at(now) for first in waiting]
     return min([*moments, *([lease] if lease else [])], default=None)
 
 
-def _free_at(queue: SendingQueue, road: _Road, *, now: datetime) -> datetime | None:
-    waiting = Delivery.objects.filter(
-        road.carries, state=DeliveryState.DUE, way=queue.way, priority=queue.priority
-    )
-    due_at = waiting.order_by("due_at").values_list("due_at", flat=True).first()
-    if due_at is None:
-        return None
-    opens_at, gateway = road.next_gateway(now)
-    paced = [pace.free_at(now) for _, pace in _paces(queue, gateway)]
-    return max([due_at, *paced] + ([opens_at] if opens_at > now else []))
+def first_lease(way: str) -> datetime | None:
+    """When the first lease ends, if nobody extends it."""
+    sending = Delivery.objects.filter(way=way, state=DeliveryState.SENDING)
+    return sending.aggregate(at=Min("leased_until"))["at"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.core import events
+from apps.core import events, moments
 from apps.core.among import array
 from apps.core.events import SYSTEM, Entry
 
@@ -175,20 +175,16 @@ def _write_each(all_ended: Sequence[Ended], now: datetime) -> set[int]:
             values: list[Any] = [
                 str(ended.state),
                 str(ended.reason),
-                _text(ended.due_at),
+                moments.written(ended.due_at),
                 ended.tries,
                 row.address,
             ]
-            values += [ended.provider_id, _text(ended.sent_at), row.pk, row.claim, str(ended.state)]
+            values += [ended.provider_id, moments.written(ended.sent_at), row.pk, row.claim, str(ended.state)]
             cursor.execute(sql, values)
             if cursor.rowcount:
                 changed.add(row.pk)
     _add_attempts([ended for ended in all_ended if ended.is_attempt], now)
     return changed
-
-
-def _text(moment: datetime | None) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def _add_attempts(tried: Sequence[Ended], now: datetime) -> None:

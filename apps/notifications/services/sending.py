@@ -84,10 +84,13 @@ def work_off(way: str, *, clock: Clock, sender: Sender | None = None) -> int:
 
 def send_batch(sender: Sender, *, clock: Clock) -> int:
     """One batch from its claim to its record; returns how many rows that were, 0 when nothing may go out now."""
-    began = time.monotonic()
     batch = claiming.claim(sender.way, most=sender.most, now=clock())
-    if batch is None:
-        return 0
+    return send(sender, batch, clock=clock) if batch else 0
+
+
+def send(sender: Sender, batch: Batch, *, clock: Clock) -> int:
+    """What was claimed; returns how many rows that were."""
+    began = time.monotonic()
     try:
         outgoing = _prepare(batch, clock=clock)
     except (DatabaseError, InterfaceError):
