@@ -24,7 +24,7 @@ from apps.notifications.models import (
     SendingRule,
     Suppression,
 )
-from apps.notifications.services import claiming, recording, rendering, sending
+from apps.notifications.services import claiming, facts, recording, rendering, sending
 from tests.notifications.gate import NOW, Gate, Time, make_delivery, make_gateway, reachable
 
 pytestmark = pytest.mark.django_db
@@ -152,6 +152,22 @@ def test_quiet_hours_hold_it_until_they_end(gate, gateway, clock):
     run(clock)
     row.refresh_from_db()
     assert (row.state, row.reason) == (DeliveryState.SENT, Reason.QUIET_HOURS)
+
+
+def test_a_rule_that_changed_holds_for_a_sender_that_goes_on(gate, gateway, clock, monkeypatch):
+    purpose = Purpose.objects.create(slug="p", name="P")
+    sender = sending.Sender(Way.EMAIL)
+
+    def fate() -> tuple[str, str]:
+        row = make_delivery(due_at=NOW, purpose=purpose)
+        sending.send_batch(sender, clock=clock)
+        row.refresh_from_db()
+        return row.state, row.reason
+
+    assert fate() == (DeliveryState.SENT, "")
+    SendingRule.objects.create(purpose=purpose, way=Way.EMAIL, weekdays=[5, 6])
+    monkeypatch.setattr(facts, "SETUP_SECONDS", 0.0)
+    assert fate() == (DeliveryState.DUE, Reason.CLOSED_DAY)
 
 
 def test_a_cap_holds_within_one_batch(gate, gateway, clock):

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from time import monotonic
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,12 +22,15 @@ from apps.users.models import ContactPoint, Customer, User
 
 from .. import planning
 from ..choices import CatchUp, DeliveryState, Reason, Way
-from ..models import Campaign, Delivery, Preference, Purpose, Reminder, SendingRule, Suppression
+from ..models import Campaign, Delivery, Preference, Purpose, SendingRule, Suppression
 from . import rendering
 from .preferences import CONTACT_KINDS, tidy
 
 # A reminder that is not to be caught up is worth nothing when it is this late.
 MISSED_AFTER = timedelta(minutes=15)
+# Purposes, rules and texts that are older are asked for again. A batch goes by what held when it began, and takes about
+# as long.
+SETUP_SECONDS = 1.0
 WENT_OUT = (DeliveryState.SENT, DeliveryState.DELIVERED)
 # Where somebody may live and a week may begin: enough to find all that counts for a cap.
 CAPS_LOOK_BACK = timedelta(days=9)
@@ -64,16 +68,39 @@ def decide(row: Delivery, world: World, *, now: datetime) -> planning.Verdict:
 
 # For whom, for which purpose and by which way caps count.
 _Key = tuple[str, int | None, str]
+# The purpose and the way that a rule is for.
+_RuleKey = tuple[int | None, str]
+
+
+@dataclass(slots=True)
+class Setup:
+    """What seldom changes, for those who ask about a few rows many times a second. Never older than SETUP_SECONDS."""
+
+    purposes: dict[int, Purpose] = field(default_factory=dict)
+    rules: dict[_RuleKey, planning.Rule] = field(default_factory=dict)
+    texts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _since: float = field(default_factory=monotonic)
+
+    def learn(self, rows: Sequence[Delivery]) -> None:
+        """What these rows need of it."""
+        if monotonic() - self._since > SETUP_SECONDS:
+            self.purposes, self.rules, self.texts, self._since = {}, {}, {}, monotonic()
+        if unknown := _some(row.purpose_id for row in rows) - self.purposes.keys():
+            found = Purpose.objects.in_bulk(unknown)
+            # The purposes last: one that is known without its rules would be one without rules.
+            self.rules |= _rules(found)
+            self.purposes |= found
+        self.texts |= rendering.texts_of(row for row in rows if row.template_version_id not in self.texts)
 
 
 @dataclass(slots=True)
 class World:
-    """What is known about many rows. `texts` (by template version) may be used to write them."""
+    """What is known about many rows. `texts` (by template version) and `reminders` may be used to write them."""
 
     customers: dict[int, Customer]
     users: dict[int, User]
     purposes: dict[int, Purpose]
-    rules: dict[tuple[int | None, str], planning.Rule]
+    rules: dict[_RuleKey, planning.Rule]
     # Verified addresses first.
     addresses: dict[tuple[int, str], str] = field(default_factory=dict)
     wishes: dict[tuple[int, int, str], bool] = field(default_factory=dict)
@@ -81,24 +108,24 @@ class World:
     sent: dict[_Key, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     # Deliveries of the double that the other record got already.
     doubles: set[tuple[str, str, str, str]] = field(default_factory=set)
-    skipping: set[str] = field(default_factory=set)
     texts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reminders: dict[int, rendering.Remembered] = field(default_factory=dict)
     # The local hours of campaigns, by cause.
     hours: dict[str, tuple[time | None, time | None]] = field(default_factory=dict)
 
 
-def load(rows: Sequence[Delivery]) -> World:
+def load(rows: Sequence[Delivery], setup: Setup | None = None) -> World:
     """Sets `customer`, `user` and `purpose` of the rows."""
-    purposes = Purpose.objects.in_bulk(_some(row.purpose_id for row in rows))
-    world = World(_customers(rows), _users(rows), purposes, _rules(purposes))
+    setup = setup or Setup()
+    setup.learn(rows)
+    world = World(_customers(rows), _users(rows), setup.purposes, setup.rules, texts=setup.texts)
     set_people(rows, world)
     world.addresses = _addresses(rows, world)
     world.wishes = _wishes(rows, world)
     world.suppressed = _suppressed(rows, world)
     world.sent = _sent(rows, world)
     world.doubles = _doubles(rows, world)
-    world.skipping = _skipping(rows)
-    world.texts = rendering.texts_of(rows)
+    world.reminders = rendering.reminders_of(rows)
     world.hours = _hours(rows)
     return world
 
@@ -237,34 +264,20 @@ def _doubles(rows: Sequence[Delivery], world: World) -> set[tuple[str, str, str,
     return set(open_or_out.values_list("cause", "occurrence", "way", "recipient"))
 
 
-def _skipping(rows: Sequence[Delivery]) -> set[str]:
-    """Causes whose missed occurrences are not caught up."""
-    numbers = _numbers(rows, "reminder")
-    if not numbers:
-        return set()
-    skipping = Reminder.objects.filter(among("pk", numbers), catch_up=CatchUp.SKIP)
-    return {f"reminder:{pk}" for pk in skipping.values_list("pk", flat=True)}
-
-
 def _hours(rows: Sequence[Delivery]) -> dict[str, tuple[time | None, time | None]]:
     """Of the campaigns that go out at certain hours only."""
-    numbers = _numbers(rows, "campaign")
+    ids = {row.cause.removeprefix("campaign:") for row in rows if row.cause.startswith("campaign:")}
+    numbers = [int(pk) for pk in ids if pk.isdigit()]
     if not numbers:
         return {}
     limited = Campaign.objects.filter(pk__in=numbers).exclude(local_from=None, local_until=None)
     return {row.cause: (row.local_from, row.local_until) for row in limited}
 
 
-def _numbers(rows: Sequence[Delivery], kind: str) -> list[int]:
-    """Which reminders or campaigns are causes of these rows."""
-    ids = {row.cause.removeprefix(f"{kind}:") for row in rows if row.cause.startswith(f"{kind}:")}
-    return [int(pk) for pk in ids if pk.isdigit()]
-
-
 # Rules
 
 
-def _rules(purposes: Mapping[int, Purpose]) -> dict[tuple[int | None, str], planning.Rule]:
+def _rules(purposes: Mapping[int, Purpose]) -> dict[_RuleKey, planning.Rule]:
     rows = SendingRule.objects.filter(purpose__in=purposes)
     return {(row.purpose_id, row.way): rule_of(row) for row in rows}
 
@@ -305,10 +318,15 @@ def _known(row: Delivery, world: World, *, now: datetime) -> Known:
     recipient = _recipient(row, world)
     if _is_capped(rule):
         recipient = _counted(row, recipient, world, at=max(row.due_at, now))
-    most_late = MISSED_AFTER if row.cause in world.skipping else None
+    most_late = MISSED_AFTER if _is_skipped_when_missed(row, world) else None
     has_text = not row.template_version_id or bool(rendering.text_of(row, world.texts))
     slot = planning.Slot(row.due_at, row.expires_at, most_late, has_text, *world.hours.get(row.cause, ()))
     return Known(slot, recipient, rule)
+
+
+def _is_skipped_when_missed(row: Delivery, world: World) -> bool:
+    reminder = world.reminders.get(rendering.reminder_id(row) or 0)
+    return reminder is not None and reminder.catch_up == CatchUp.SKIP and row.cause.startswith("reminder:")
 
 
 def _recipient(row: Delivery, world: World) -> planning.Recipient:

@@ -53,18 +53,26 @@ def composes(kind: str) -> Callable[[Compose], Compose]:
 
 
 def render(
-    deliveries: Sequence[Delivery], *, texts: Mapping[int, dict[str, Any]] | None = None
+    deliveries: Sequence[Delivery],
+    *,
+    texts: Mapping[int, dict[str, Any]] | None = None,
+    reminders: Mapping[int, Remembered] | None = None,
 ) -> dict[int, Rendered]:
     """What goes out for each of these rows, by their ids; `address` must be filled in.
 
-    The number of queries does not depend on the number of rows; customers, users, purposes and `texts` (see `texts_of`)
-    that the caller has loaded already are not asked for again. One row that cannot be rendered hurts no other.
+    The number of queries does not depend on the number of rows; customers, users, purposes, `texts` (see `texts_of`)
+    and `reminders` (see `reminders_of`) that the caller has loaded already are not asked for again. One row that cannot
+    be rendered hurts no other.
     """
     rendered: dict[int, Rendered] = {}
     with_template = [row for row in deliveries if row.template_version_id]
     if with_template:
         _load_people(with_template)
-        world = _load(with_template, texts_of(with_template) if texts is None else texts)
+        world = World(
+            texts_of(with_template) if texts is None else texts,
+            reminders_of(with_template) if reminders is None else reminders,
+        )
+        _load_subjects(with_template, world)
         rendered = {row.pk: _guarded(_from_template, row, world) for row in with_template}
     for kind, rows in _without_template(deliveries).items():
         compose = _composers.get(kind)
@@ -99,6 +107,7 @@ class Remembered(NamedTuple):
     note: str
     appointment_id: int | None
     conversation_id: int | None
+    catch_up: str
 
 
 @dataclass(slots=True)
@@ -106,8 +115,9 @@ class World:
     """The rows that the texts of a batch ask for."""
 
     texts: Mapping[int, dict[str, Any]]
-    needs: dict[int, set[str]]
-    reminders: dict[int, Remembered] = field(default_factory=dict)
+    reminders: Mapping[int, Remembered]
+    # By the ids of the texts.
+    needs: dict[int, set[str]] = field(default_factory=dict)
     appointments: dict[int, Appointment] = field(default_factory=dict)
     conversations: dict[int, Conversation] = field(default_factory=dict)
     transcripts: transcripts.Transcripts = field(default_factory=dict)
@@ -129,22 +139,18 @@ def text_of(row: Delivery, texts: Mapping[int, Mapping[str, Any]]) -> Mapping[st
     return placeholders.text_in(languages, language_of(row), otherwise=settings.LANGUAGE_CODE)
 
 
-def _load(rows: Sequence[Delivery], texts: Mapping[int, dict[str, Any]]) -> World:
-    world = World(texts, {pk: _needs(version) for pk, version in texts.items()})
-    wanted = set().union(*world.needs.values())
-    if wanted:
-        _load_subjects(rows, world, wanted)
-    return world
-
-
 def render_text(row: Delivery, text: Mapping[str, str], *, language: str) -> Outgoing:
     """One text for one row that need not be saved: how a preview is made."""
-    world = World({}, {})
-    wanted = placeholders.needs_of(set().union(*(replacer.names(part) for part in text.values())))
-    world.needs[0] = wanted
-    if wanted:
-        _load_subjects([row], world, wanted)
+    world = World({row.template_version_id or 0: {row.way: {language: text}}}, reminders_of([row]))
+    _load_subjects([row], world)
     return filled(row, text, _facts(row, world, language))
+
+
+def reminders_of(rows: Iterable[Delivery]) -> dict[int, Remembered]:
+    """The reminders that these rows come from, or are about, by their ids."""
+    ids = _some(reminder_id(row) for row in rows)
+    found = Reminder.objects.filter(among("pk", ids)).values_list(*Remembered._fields) if ids else ()
+    return {row[0]: Remembered(*row) for row in found}
 
 
 def _needs(texts: Mapping[str, Any]) -> set[str]:
@@ -155,10 +161,10 @@ def _needs(texts: Mapping[str, Any]) -> set[str]:
     return placeholders.needs_of(names)
 
 
-def _load_subjects(rows: Sequence[Delivery], world: World, wanted: set[str]) -> None:
-    # A reminder says which appointment and conversation it is about.
-    named = Reminder.objects.filter(among("pk", _some(reminder_id(row) for row in rows)))
-    world.reminders = {row[0]: Remembered(*row) for row in named.values_list(*Remembered._fields)}
+def _load_subjects(rows: Sequence[Delivery], world: World) -> None:
+    versions = {row.template_version_id or 0 for row in rows}
+    world.needs = {pk: _needs(world.texts.get(pk) or {}) for pk in versions}
+    wanted = set().union(*world.needs.values())
     if "appointment" in wanted:
         world.appointments = Appointment.objects.in_bulk(_some(_appointment_id(row, world) for row in rows))
     if "conversation" in wanted:

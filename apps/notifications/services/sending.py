@@ -41,10 +41,11 @@ RECOVERED_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Sender:
-    """One thread's own: its gateways with their kept connections, and how much it can take at once."""
+    """One thread's own: its gateways with their kept connections, how much it can take at once, and what is set up."""
 
     way: str
     most: int = FEWEST
+    setup: facts.Setup = field(default_factory=facts.Setup)
     _kept: dict[int, tuple[str, GatewayKind]] = field(default_factory=dict)
 
     def gateway(self, row: Gateway) -> GatewayKind:
@@ -92,13 +93,13 @@ def send(sender: Sender, batch: Batch, *, clock: Clock) -> int:
     """What was claimed; returns how many rows that were."""
     began = time.monotonic()
     try:
-        outgoing = _prepare(batch, clock=clock)
+        outgoing = _prepare(sender, batch, clock=clock)
     except (DatabaseError, InterfaceError):
         # Away: the lease will end by itself.
         raise
     except Exception:
         logger.exception("a batch could not be prepared; each of it is tried alone")
-        outgoing = _prepare_alone(batch, clock=clock)
+        outgoing = _prepare_alone(sender, batch, clock=clock)
     if outgoing:
         _send(sender, batch, outgoing, clock=clock)
     sender.adapt(len(batch.rows), time.monotonic() - began)
@@ -108,12 +109,12 @@ def send(sender: Sender, batch: Batch, *, clock: Clock) -> int:
 # Before sending
 
 
-def _prepare(batch: Batch, *, clock: Clock) -> list[Outgoing]:
+def _prepare(sender: Sender, batch: Batch, *, clock: Clock) -> list[Outgoing]:
     """What may go out, written; the rest is recorded as held, suppressed or failed."""
     now = clock()
-    world = facts.load(batch.rows)
+    world = facts.load(batch.rows, sender.setup)
     goes, ended = _planned(batch.rows, world, now=now)
-    rendered = rendering.render(goes, texts=world.texts)
+    rendered = rendering.render(goes, texts=world.texts, reminders=world.reminders)
     outgoing = []
     for row in goes:
         made = rendered[row.pk]
@@ -128,12 +129,12 @@ def _prepare(batch: Batch, *, clock: Clock) -> list[Outgoing]:
     return outgoing
 
 
-def _prepare_alone(batch: Batch, *, clock: Clock) -> list[Outgoing]:
+def _prepare_alone(sender: Sender, batch: Batch, *, clock: Clock) -> list[Outgoing]:
     """One row that cannot even be planned must not keep the others; it counts as a failed try."""
     outgoing: list[Outgoing] = []
     for row in batch.rows:
         try:
-            outgoing += _prepare(replace(batch, rows=[row]), clock=clock)
+            outgoing += _prepare(sender, replace(batch, rows=[row]), clock=clock)
         except (DatabaseError, InterfaceError):
             raise
         except Exception as error:
