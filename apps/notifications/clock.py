@@ -24,7 +24,8 @@ class DatabaseClock:
     def __call__(self) -> datetime:
         passed = time.monotonic() - self._asked_at
         if passed > ASK_SECONDS:
-            self._asked_at, self._time = time.monotonic(), _database_time()
+            # Counted from the answer: an answer that took its time makes us late by that, and never early.
+            self._time, self._asked_at = _database_time(), time.monotonic()
             passed = 0.0
         return self._time + timedelta(seconds=passed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
+from time import sleep as pause
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.core.events import SYSTEM
+from apps.notifications import clock
 from apps.notifications.choices import DeliveryState, Way
 from apps.notifications.clock import DatabaseClock
 from apps.notifications.models import Delivery, Purpose, Template, TemplateVersion
@@ -43,6 +45,21 @@ def database_now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         return cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize("delays", [(0.05, 0.0), (0.0, 0.05)], ids=["asking", "answering"])
+def test_a_database_that_takes_its_time_makes_nothing_go_out_early(monkeypatch, delays) -> None:
+    def slowly() -> datetime:
+        pause(delays[0])
+        read = timezone.now()
+        pause(delays[1])
+        return read
+
+    monkeypatch.setattr(clock, "_database_time", slowly)
+    assert DatabaseClock()() <= timezone.now()
+    kept = DatabaseClock()
+    kept()
+    assert kept() <= timezone.now()
 
 
 @pytest.mark.services
