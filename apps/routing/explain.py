@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from apps.routing.policy import Agent, Decision, Item, Queue, Step, consider, decide, effective_queue
+from apps.routing.policy import Agent, Decision, Item, Queue, Step, decide, effective_queue, personal_terms
 
 Clock = Callable[[int], int | str]  # how a time is written; `int` leaves it the number it is
 Params = Mapping[str, Any]
@@ -30,10 +31,10 @@ CODES = (
     UNSKILLED := "unskilled",
     SIGNED_OUT := "signed_out",
 )
+_FARNESS = {code: number for number, code in enumerate(CODES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why this agent did not get the item. Only one who could have had it has a score."""
 
     agent: int
@@ -61,9 +62,15 @@ class Explanation:
             "step": chosen.step,
             "policy": self.policy,
             "at": clock(self.at),
-            "terms": [[term.name, term.raw, term.weight, term.value] for term in chosen.terms],
-            "others": [[other.agent, other.score, other.sentence(clock)] for other in self.others],
+            "terms": self.terms_as_json(),
+            "others": self.others_as_json(clock),
         }
+
+    def terms_as_json(self) -> list[list[Any]]:
+        return [[term.name, term.raw, term.weight, term.value] for term in self.decision.terms]
+
+    def others_as_json(self, clock: Clock = int) -> list[list[Any]]:
+        return [[other.agent, other.score, other.sentence(clock)] for other in self.others]
 
 
 class Explainer:
@@ -87,19 +94,28 @@ class Explainer:
         item = self._waiting[decision.item]
         queue = self._queues[item.queue]
         chosen = self._agents[decision.agent]
-        reasons = (
-            _obstacle(self._now, queue, item, agent, self._room[agent.id])
-            or _comparison(self._now, queue, item, agent, chosen, decision)
-            for agent in self._agents.values()
-            if agent is not chosen
-        )
-        nearest = tuple(nsmallest(SHOWN, reasons, key=_nearness))
+        others = [(agent, self._room[agent.id]) for agent in self._agents.values() if agent is not chosen]
+        reasons = nearest(self._now, queue, item, others, chosen, decision)
         self.give_away(decision)
-        return Explanation(decision, queue.version, self._now, nearest)
+        return Explanation(decision, queue.version, self._now, reasons)
 
     def give_away(self, decision: Decision) -> None:
         """Its units are gone for all later decisions."""
         self._room[decision.agent] -= self._queues[self._waiting[decision.item].queue].units
+
+
+def nearest(
+    now: int,
+    queue: Queue,
+    item: Item,
+    others: Iterable[tuple[Agent, int]],
+    chosen: Agent,
+    decision: Decision,
+    most: int = SHOWN,
+) -> tuple[Reason, ...]:
+    """Why not these, each with the units he has free: from nearly chosen to far from it."""
+    reasons = (_reason(now, queue, item, agent, room, chosen, decision) for agent, room in others)
+    return tuple(nsmallest(most, reasons, key=_nearness))
 
 
 def explain(
@@ -136,40 +152,52 @@ def ranking(now: int, queue: Queue, item: Item, agents: Collection[Agent]) -> Ra
     for agent in agents:
         if agent is chosen:
             continue
-        obstacle = _obstacle(now, queue, item, agent, agent.free)
-        if obstacle is None:
-            assert chosen is not None, "whoever has no obstacle would have been chosen"
-            assert decision is not None
-            obstacle = _comparison(now, queue, item, agent, chosen, decision)
-        reasons.append(obstacle)
+        reasons.append(_reason(now, queue, item, agent, agent.free, chosen, decision))
     return Ranking(decision, tuple(sorted(reasons, key=_nearness)))
 
 
 def _nearness(reason: Reason) -> tuple[int, int, int]:
-    return CODES.index(reason.code), -(reason.score or 0), reason.agent
+    return _FARNESS[reason.code], -(reason.score or 0), reason.agent
 
 
-def _obstacle(now: int, queue: Queue, item: Item, agent: Agent, room: int) -> Reason | None:
-    """What keeps the agent from the item, the most lasting obstacle first; None when nothing does."""
-    age = now - item.at
-    his_step = next((step for step in queue.steps if step.accepts(agent)), None)
+def _reason(
+    now: int,
+    queue: Queue,
+    item: Item,
+    agent: Agent,
+    room: int,
+    chosen: Agent | None,
+    decision: Decision | None,
+) -> Reason:
+    """What keeps the agent from the item, the most lasting obstacle first; where nothing does, who was better."""
+    age, number = now - item.at, _first_step(queue, agent)
 
     def because(code: str, **params: Any) -> Reason:
         return Reason(agent.id, None, code, params)
 
     if not agent.signed_in:
         return because(SIGNED_OUT)
-    if his_step is None:
+    if number is None:
         return because(UNSKILLED, missing=_missing(queue.steps, agent))
     if agent.unavailable:
         return because(UNAVAILABLE, why=agent.unavailable)
     if agent.id in item.not_to:
         return because(DECLINED, at=item.not_to[agent.id])
-    if his_step.after > age:
+    after = queue.steps[number].after
+    if after > age:
         open_steps = tuple(step for step in queue.steps if step.after <= age)
-        return because(TOO_EARLY, missing=_missing(open_steps, agent), seconds=his_step.after - age)
+        return because(TOO_EARLY, missing=_missing(open_steps, agent), seconds=after - age)
     if room < queue.units:
         return because(BUSY, used=agent.capacity - room, capacity=agent.capacity)
+    assert chosen is not None, "whoever has no obstacle would have been chosen"
+    assert decision is not None
+    return _comparison(now, queue, item, agent, number, chosen, decision)
+
+
+def _first_step(queue: Queue, agent: Agent) -> int | None:
+    for number, step in enumerate(queue.steps):
+        if step.accepts(agent):
+            return number
     return None
 
 
@@ -184,19 +212,21 @@ def _missing(steps: tuple[Step, ...], agent: Agent) -> tuple[tuple[str, int, int
 
 
 def _comparison(
-    now: int, queue: Queue, item: Item, agent: Agent, chosen: Agent, decision: Decision
+    now: int, queue: Queue, item: Item, agent: Agent, step: int, chosen: Agent, decision: Decision
 ) -> Reason:
-    """How an agent who could have had the item compares with the one who got it."""
-    other = consider(queue, item, agent, now)
-    assert other is not None, "an agent without an obstacle may take the item"
-    gap = decision.score - other.score
+    """How an agent who could have had the item by this step compares with the one who got it."""
+    differences = []
+    personal = personal_terms(queue, item, agent, step, now)
+    for his, best in zip(personal, decision.terms[-len(personal) :], strict=True):
+        if difference := his.raw * his.weight - best.raw * best.weight:
+            differences.append((his.name, difference))
+    gap = -sum(difference for _, difference in differences)
+    score = decision.score - gap
     if gap == 0 and (chosen.free_since, chosen.id) < (agent.free_since, agent.id):
-        less_idle = chosen.free_since < agent.free_since
-        return Reason(agent.id, other.score, LEVEL, {"less_idle": less_idle})
-    pairs = zip(other.terms, decision.terms, strict=True)
-    differences = ((his.name, his.value - best.value) for his, best in pairs if his.value != best.value)
-    by = tuple(sorted(differences, key=lambda difference: difference[1] * (1 if gap > 0 else -1)))
-    return Reason(agent.id, other.score, BEHIND if gap > 0 else AHEAD, {"seconds": abs(gap), "by": by})
+        return Reason(agent.id, score, LEVEL, {"less_idle": chosen.free_since < agent.free_since})
+    differences.sort(key=itemgetter(1), reverse=gap <= 0)
+    by = tuple(differences)
+    return Reason(agent.id, score, BEHIND if gap > 0 else AHEAD, {"seconds": abs(gap), "by": by})
 
 
 def _say_gap(params: Params, where: str) -> str:

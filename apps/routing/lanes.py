@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from itertools import count
+from heapq import nsmallest
+from itertools import chain, count, islice
 from operator import itemgetter
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict, SortedList
 
-from .crews import NOBODY, Crew, Crews, Demand, Profile
+from .crews import NOBODY, Crew, Crews, Demand, Place, Profile
 from .policy import Agent, Item, Queue, effective_queue, next_opening, open_step
 
 EVERYBODY = None
@@ -175,6 +176,33 @@ class Backlog:
     def profiles_with_room(self) -> set[Profile]:
         """Of those whom a step accepts, sooner or later."""
         return self.open_to.keys() & self.crews.keys()  # costs as much as the smaller of the two
+
+    def runners_up(self, most: int, *, age: int, apart: Collection[int]) -> list[int]:
+        """Who could have an item of this age but for those set apart, best first: they are among the first few of the
+        profiles with the best heads."""
+        weight = self.queue.w_idle * self.demand[1]
+        # For the same item: the fewer seconds, the better.
+        heads: list[tuple[int, Place, Profile]] = []
+        for profile in self.profiles_with_room():
+            after, fit = self.open_to[profile]
+            if after <= age:
+                for position in self.crews[profile]:
+                    if position[1] not in apart:
+                        heads.append((weight * position[0] - fit, position, profile))
+                        break
+        best = list[tuple[int, Place]]()
+        for _, _, profile in nsmallest(most, heads):
+            able = (position for position in self.crews[profile] if position[1] not in apart)
+            fit = self.open_to[profile].fit
+            best += ((weight * position[0] - fit, position) for position in islice(able, most))
+        return [agent_id for _, (_, agent_id) in nsmallest(most, best)]
+
+    def examples(self, profiles: Iterable[Profile], *, apart: Collection[int]) -> Iterator[int]:
+        """Of these, some who might have what waits here at another time, then some who never might."""
+        skilled = (agent_id for profile in self.open_to for agent_id in profile.members)
+        others = (profile for profile in profiles if profile not in self.open_to)
+        unskilled = (agent_id for profile in others for agent_id in profile.members)
+        return (agent_id for agent_id in chain(skilled, unskilled) if agent_id not in apart)
 
     def lanes_of(self, *whose: int | None) -> Iterator[Lane]:
         return (lane for one in whose for lane in self.lanes.get(one, {}).values())

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
-from heapq import heapify, heappop, heappush, heapreplace, nsmallest
-from itertools import chain, count, islice
-from operator import itemgetter
+from heapq import heapify, heappop, heappush, heapreplace
+from itertools import count, islice
 
-from .crews import Crew, Crews, Place, Profile, has_room, place
-from .explain import SHOWN, Explainer, Reason
+from .crews import Crew, Crews, Profile, has_room, place
+from .explain import SHOWN, Reason, nearest
 from .lanes import EVERYBODY, Backlog, Grade, Lane, Openings
 from .policy import Agent, Decision, Item, Queue, consider
 
 LONG_AGO = -(1 << 62)
+# Where so many profiles changed at once, the lanes they may take from are looked at, and not each profile's lanes.
+MANY = 4
 
 # All agents of a profile together, or one on his own: where a queue names him, or an item knows him.
 Who = Profile | int
@@ -26,8 +27,9 @@ Changed = Lane | Who
 # How good the pair is (a `policy.Rank`), a number to settle it, the front where it stands, and what it was made of: as
 # long as all three are current, it may be taken.
 Pair = tuple[int, int, int, int, int, int, Lane, Who, Item, Agent, Queue]
-# How one who has room compares with others for the same item: the lower the better.
-Standing = tuple[int, Place, Profile]
+# How the first in line of a profile compares with others for the same item, whichever that is (the lower the better):
+# seconds, since when he is free, who he is, a number to settle it; then from which age on, and what it was made of.
+Standing = tuple[int, int, int, int, int, Profile, Agent]
 
 
 class Source:
@@ -48,6 +50,21 @@ class Source:
             heapreplace(self.pairs, pair)
         else:
             heappop(self.pairs)
+
+
+class LaneSource(Source):
+    """A lane that changed, or that many who changed may take from.
+
+    Its fronts share the head of the lane, so who of them is best does not change as the items go.
+    """
+
+    __slots__ = ("lane", "queue", "standings")
+
+    def __init__(self, lane: Lane, standings: Iterable[Standing]) -> None:
+        super().__init__(lane, ())
+        self.lane, self.queue = lane, lane.backlog.queue
+        self.standings = list(standings)
+        heapify(self.standings)
 
 
 class Matcher:
@@ -141,7 +158,10 @@ class Matcher:
             if self._is_current(item, agent, queue):
                 yield self._take(item, agent, queue)
             source = heappop(sources)
-            source.replace_best(self._best_again(lane, who))
+            if isinstance(source, LaneSource):
+                self._advance(source)
+            else:
+                source.replace_best(self._best_again(lane, who))
             if source.pairs and not self._is_exhausted(source.changed):
                 heappush(sources, source)
         self._unsettled.clear()
@@ -156,12 +176,13 @@ class Matcher:
         backlog = self._backlogs[item.queue]
         known = {*backlog.named, *islice(item.not_to, most), item.last_agent}
         special = {agent_id for agent_id in known if agent_id in self.agents}
-        asked = {*special, *self._runners_up(backlog, item, most, apart={*special, *item.not_to, chosen.id})}
+        apart = {*special, *item.not_to, chosen.id}
+        asked = {*special, *backlog.runners_up(most, age=self._now - item.at, apart=apart)}
         if len(asked) < most:
-            asked.update(islice(self._examples(backlog, apart={*asked, chosen.id}), 2 * most))
-        people = [self.agents[one] for one in asked if one != chosen.id]
-        why = Explainer(self._now, {queue.id: queue}, [item], [chosen, *people]).explain(decision)
-        return why.others[:most]
+            examples = backlog.examples(self._crews.profiles.values(), apart={*asked, chosen.id})
+            asked.update(islice(examples, 2 * most))
+        people = ((agent, agent.free) for one in asked if (agent := self.agents[one]) and one != chosen.id)
+        return nearest(self._now, queue, item, people, chosen, decision, most)
 
     # What changed
 
@@ -202,17 +223,35 @@ class Matcher:
         profiles: dict[Profile, None] = {}  # however many of their agents changed
         for one in changed:
             if isinstance(one, Lane):
-                yield Source(one, self._pairs_of_lane(one))
+                yield self._source_of_lane(one, one.backlog.profiles_with_room())
             elif one in self.agents:
                 profiles[self._crews.profile_of(one)] = None
                 yield Source(one, self._pairs_of_agent(one, changed))
-        for profile in profiles:
-            yield Source(profile, self._pairs_of_profile(profile, changed))
+        if len(profiles) < MANY:
+            for profile in profiles:
+                yield Source(profile, self._pairs_of_profile(profile, changed))
+            return
+        for backlog in self._backlogs.values():
+            able = profiles.keys() & backlog.profiles_with_room()
+            for lane in backlog.lanes[EVERYBODY].values() if able else ():
+                if lane not in changed:
+                    yield self._source_of_lane(lane, able)
 
-    def _pairs_of_lane(self, lane: Lane) -> Iterator[Pair]:
+    def _source_of_lane(self, lane: Lane, profiles: Iterable[Profile]) -> Source:
+        """With these profiles, which have room, and whom its queue names."""
+        if lane.whose is not EVERYBODY or lane.backlog.is_special:
+            return Source(lane, self._pairs_of_lane(lane, profiles))
+        backlog, age = lane.backlog, self._now - lane.oldest.at if lane.oldest else 0
+        # A step that is not open for the oldest is open for none.
+        able = (profile for profile in profiles if backlog.open_to[profile].after <= age)
+        source = LaneSource(lane, (self._standing(backlog, profile) for profile in able))
+        self._advance(source)
+        return source
+
+    def _pairs_of_lane(self, lane: Lane, profiles: Iterable[Profile]) -> Iterator[Pair]:
         backlog = lane.backlog
         if lane.whose is EVERYBODY:
-            for profile in backlog.profiles_with_room():
+            for profile in profiles:
                 if pair := self._best(lane, profile, backlog.open_to[profile], backlog.crews[profile]):
                     yield pair
         for agent_id in backlog.named if lane.whose is EVERYBODY else (lane.whose,):
@@ -238,6 +277,36 @@ class Matcher:
                         yield pair
 
     # Which pair is best
+
+    def _standing(self, backlog: Backlog, profile: Profile) -> Standing:
+        agent, grade = self.agents[backlog.crews[profile][0][1]], backlog.open_to[profile]
+        seconds = backlog.queue.w_idle * agent.free_since - grade.fit
+        return seconds, agent.free_since, agent.id, next(self._serial), grade.after, profile, agent
+
+    def _advance(self, source: LaneSource) -> None:
+        """Its best pair now, where there is any."""
+        lane, standings = source.lane, source.standings
+        backlog, oldest = lane.backlog, lane.oldest
+        source.pairs.clear()
+        if oldest is None or backlog.queue is not source.queue:
+            return  # where a queue is another now, its lanes changed
+        if oldest.not_to:
+            # Here the heads may not be what is best.
+            pairs = (self._best_again(lane, profile) for *_, profile, _ in standings)
+            source.pairs += sorted(pair for pair in pairs if pair)[:1]
+            return
+        while standings:
+            *_, after, profile, agent = standings[0]
+            if self.agents.get(agent.id) is not agent:
+                if profile in backlog.crews:
+                    heapreplace(standings, self._standing(backlog, profile))
+                else:
+                    heappop(standings)
+            elif self._now - oldest.at < after:
+                heappop(standings)
+            else:
+                source.pairs.append(self._pair(lane, profile, backlog.open_to[profile], oldest, agent.id))
+                return
 
     def _best_again(self, lane: Lane, who: Who) -> Pair | None:
         """The best pair of a front of which nothing is known but where it is."""
@@ -319,35 +388,6 @@ class Matcher:
         self._crews.put(replace(agent, free=agent.free - queue.units))
         self._latest = decision, item, agent, queue
         return decision
-
-    def _runners_up(self, backlog: Backlog, item: Item, most: int, *, apart: set[int]) -> list[int]:
-        """Who else could have had the item: they are among the first few of the profiles with the best heads."""
-        age, heads = self._now - item.at, list[Standing]()
-        for profile in backlog.profiles_with_room():
-            if backlog.open_to[profile].after <= age:
-                heads += islice(_standings(backlog, profile, apart), 1)
-        profiles = [profile for _, _, profile in nsmallest(most, heads, key=itemgetter(0, 1))]
-        best = [standing for one in profiles for standing in islice(_standings(backlog, one, apart), most)]
-        return [agent_id for _, (_, agent_id), _ in nsmallest(most, best, key=itemgetter(0, 1))]
-
-    def _examples(self, backlog: Backlog, *, apart: set[int]) -> Iterator[int]:
-        """Some who might have it at another time, then some who never might."""
-        skilled = (agent_id for profile in backlog.open_to for agent_id in profile.members)
-        unskilled = (
-            agent_id
-            for profile in self._crews.profiles.values()
-            if profile not in backlog.open_to
-            for agent_id in profile.members
-        )
-        return (agent_id for agent_id in chain(skilled, unskilled) if agent_id not in apart)
-
-
-def _standings(backlog: Backlog, profile: Profile, apart: set[int]) -> Iterator[Standing]:
-    """How those of a profile who have room compare, the best first and as the least."""
-    order, w_idle, fit = backlog.demand[1], backlog.queue.w_idle, backlog.open_to[profile].fit
-    for position in backlog.crews[profile]:
-        if position[1] not in apart:
-            yield w_idle * order * position[0] - fit, position, profile
 
 
 def _may_take_more(before: Agent, after: Agent) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import itemgetter
+from typing import NamedTuple
 
 Rank = tuple[int, int, int, int, int]
 
@@ -28,7 +29,10 @@ class Step:
     if_nobody: bool = False  # open at once while no signed-in agent satisfies an earlier step
 
     def accepts(self, agent: Agent) -> bool:
-        return all(agent.level(skill) >= minimum for skill, minimum in self.needs)
+        for skill, minimum in self.needs:  # noqa: SIM110  asked for everybody, hundreds of times per second
+            if agent.skills.get(skill, 0) < minimum:
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Agent:
     signed_in: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "skills", {**self.skills, **implicit_skills(self.id)})
+        own = implicit_skills(self.id)
+        if not own.items() <= self.skills.items():
+            object.__setattr__(self, "skills", {**self.skills, **own})
 
     @property
     def is_available(self) -> bool:
@@ -85,8 +91,7 @@ class Item:
     not_to: Mapping[int, int] = field(default_factory=dict)  # who declined or let it lapse -> when
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One reason, in seconds of waiting."""
 
     name: str
@@ -146,10 +151,19 @@ def next_opening(queue: Queue, item: Item, now: int) -> int | None:
 
 
 def terms(queue: Queue, item: Item, agent: Agent, step: int, now: int) -> tuple[Term, ...]:
-    fit = sum(agent.level(skill) - minimum for skill, minimum in queue.steps[step].needs)
+    """First what the item is worth to everybody, then what makes a difference between agents."""
     return (
         Term("waited", now - item.at, queue.rate),
         Term("credit", item.credit, 1),
+        *personal_terms(queue, item, agent, step, now),
+    )
+
+
+def personal_terms(queue: Queue, item: Item, agent: Agent, step: int, now: int) -> tuple[Term, Term, Term]:
+    fit = 0
+    for skill, minimum in queue.steps[step].needs:
+        fit += agent.skills.get(skill, 0) - minimum
+    return (
         Term("fit", fit, queue.w_fit),
         Term("idle", now - agent.free_since, queue.w_idle),
         Term("last agent", int(item.last_agent == agent.id), queue.w_last),

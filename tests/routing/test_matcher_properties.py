@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from apps.routing import matcher
 from apps.routing.explain import explain
 from apps.routing.matcher import Matcher
 from apps.routing.policy import Decision, decide, effective_queue, next_opening
@@ -47,28 +49,35 @@ def matcher_in(world: World) -> Matcher:
     return matcher
 
 
-@settings(max_examples=40, deadline=None)
-@given(crowds())
-def test_it_decides_as_the_policy_and_leaves_nothing(world):
-    matcher = matcher_in(world)
-    assert list(matcher.decide(NOW)) == decide(*world)
-    assert list(matcher.decide(NOW)) == []
+# Few or many who changed are looked at by their lanes, or by themselves.
+MANY = st.sampled_from([1, 3, 100])
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowds(), MANY)
+def test_it_decides_as_the_policy_and_leaves_nothing(world, many):
+    with patch.object(matcher, "MANY", many):
+        fast = matcher_in(world)
+        assert list(fast.decide(NOW)) == decide(*world)
+        assert list(fast.decide(NOW)) == []
 
 
 @settings(max_examples=40, deadline=None)
 @given(crowds())
 def test_in_a_small_world_the_others_are_those_of_the_full_explanation(world):
-    matcher, earlier = matcher_in(world), []
-    for decision in matcher.decide(NOW):
-        assert matcher.others(decision) == explain(*world, decision, earlier=earlier).others
+    fast, earlier = matcher_in(world), []
+    for decision in fast.decide(NOW):
+        assert fast.others(decision) == explain(*world, decision, earlier=earlier).others
         earlier.append(decision)
 
 
 class Day(RuleBasedStateMachine):
     """Whatever happens in any order, to the matcher and to a plain world beside it."""
 
-    @initialize(world=crowds())
-    def begin(self, world: World) -> None:
+    @initialize(world=crowds(), many=MANY)
+    def begin(self, world: World, many: int) -> None:
+        self.patch = patch.object(matcher, "MANY", many)
+        self.patch.start()
         self.now, self.queues = NOW, dict(world.queues)
         self.items = {item.id: item for item in world.items}
         self.agents = {agent.id: agent for agent in world.agents}
@@ -156,7 +165,10 @@ class Day(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "matcher"):
-            self.all_is_decided()
+            try:
+                self.all_is_decided()
+            finally:
+                self.patch.stop()
 
     def _expected(self) -> list[Decision]:
         return decide(self.now, self.queues, self.items.values(), self.agents.values())
