@@ -86,9 +86,15 @@ def wake_router_for_everybody(event: Event) -> None:
     bell.ring(everybody=True)
 
 
-@listen(OfferMade)
-def ring(event: Event) -> None:
-    publish(user_group(event.payload["user"]), {"type": Frame.OFFER_MADE, "offer": event.payload["offer"]})
+@listen_together(OfferMade)
+def ring(events: list[Event]) -> None:
+    publish_encoded(
+        (
+            user_group(event.payload["user"]),
+            encode({"type": Frame.OFFER_MADE, "offer": event.payload["offer"]}),
+        )
+        for event in events
+    )
 
 
 @listen(OfferAccepted, OfferDeclined, OfferLapsed, OfferCancelled)

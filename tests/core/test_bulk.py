@@ -32,6 +32,29 @@ def test_rows_are_stored_as_they_are_and_have_their_keys(how_many):
         assert (again.type, again.stream, again.payload, again.at) == ("x", row.stream, row.payload, now)
 
 
+@pytest.mark.parametrize("how_many", [0, 1, bulk.FEW, 20])
+def test_values_are_stored_without_rows_and_what_is_not_named_has_its_default(how_many):
+    now = timezone.now()
+    streams, payloads = (
+        [f"s:{n}\t\\N\r" for n in range(how_many)],
+        [{"n": n, "ü": True} for n in range(how_many)],
+    )
+    keys = bulk.insert_values(Event, {"stream": streams, "payload": payloads}, type="x", actor="", at=now)
+    stored = [Event.objects.get(pk=key) for key in keys]
+    assert [(one.stream, one.payload) for one in stored] == list(zip(streams, payloads, strict=True))
+    assert all((one.type, one.actor, one.at) == ("x", "", now) for one in stored)
+    ones = bulk.insert_values(Handling, {"event_id": keys}, subscriber="me", stream="s", due_at=now)
+    assert all((one.tries, one.is_dead, one.last_error) == (0, False, "") for one in Handling.objects.all())
+    assert len(ones) == how_many
+
+
+def test_values_that_are_equal_and_not_the_same_in_json_are_kept_apart():
+    payloads = [{"n": 1}, {"n": True}, {"n": 1.0}, {"n": 1}]
+    rows = [Event(type="x", stream="s", payload=one, actor="a", at=timezone.now()) for one in payloads]
+    found = [Event.objects.get(pk=row.pk).payload["n"] for row in bulk.insert(Event, rows)]
+    assert [type(one) for one in found] == [int, bool, float, int]
+
+
 @pytest.mark.parametrize("how_many", [0, 1, 20])
 def test_fields_of_many_rows_are_written_and_no_others(how_many):
     now = timezone.now()

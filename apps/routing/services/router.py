@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from .. import explain, policy
 from ..choices import ItemState
-from ..models import Agent, Decision, Item
+from ..models import Agent, Item
 from . import agents, lease, offers, world
 
 
@@ -67,26 +67,23 @@ def commit(picks: Sequence[Pick], *, now: datetime) -> tuple[set[int], dict[int,
             pick.units,
             pick.offer_seconds,
             locked[pick.why.decision.agent],
-            _as_row(pick, now=now),
+            _reasons(pick),
         )
         for pick in picks
         if pick.why.decision.agent in locked
     ]
-    return {offer.item_id for offer in offers.make_many(wishes, now=now)}, locked
+    return set(offers.make_many(wishes, now=now)), locked
 
 
-def _as_row(pick: Pick, *, now: datetime) -> Decision:
-    told = pick.why.as_json(time_of_day)
-    return Decision(
-        item_id=told["item"],
-        agent_id=told["agent"],
-        queue_id=pick.queue_id,
-        policy=told["policy"],
-        at=now,
-        score=told["score"],
-        step=told["step"],
-        terms=told["terms"],
-        others=told["others"],
+def _reasons(pick: Pick) -> offers.Reasons:
+    why = pick.why
+    return offers.Reasons(
+        pick.queue_id,
+        why.policy,
+        why.decision.score,
+        why.decision.step,
+        why.terms_as_json(),
+        why.others_as_json(time_of_day),
     )
 
 
