@@ -104,10 +104,9 @@ def _accept(task: tuple[list[int], float]) -> tuple[int, float, list[float]]:
     accepted, times = 0, list[float]()
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
-        live = Offer.objects.live().filter(agent__in=people).values_list("id", "agent")
-        rung = list(live)
+        rung = crowd.rung(people)
         if not rung:
-            time.sleep(0.002)
+            time.sleep(0.01)
             continue
         start, now = time.perf_counter(), clock.now()
         results = acceptance.accept_many([acceptance.Take(pk, users[agent], now) for pk, agent in rung])
