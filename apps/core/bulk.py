@@ -77,7 +77,9 @@ def _copy(model: type[Model], columns: Mapping[Field, Sequence[Any]], number: in
         keys = [key for (key,) in cursor.fetchall()]
         texts = [_texts(field, values) for field, values in columns.items()]
         lines = map("\t".join, zip(map(str, keys), *texts, strict=True))
-        with cursor.copy(f"COPY {quote(meta.db_table)} ({names}) FROM STDIN") as copy:
+        # The driver's own way of writing, so its errors are made Django's here.
+        copying = cursor.copy(f"COPY {quote(meta.db_table)} ({names}) FROM STDIN")
+        with connection.wrap_database_errors, copying as copy:
             copy.write("\n".join(lines) + "\n")
     return keys
 

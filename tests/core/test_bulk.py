@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.core import bulk
@@ -53,6 +54,16 @@ def test_values_that_are_equal_and_not_the_same_in_json_are_kept_apart():
     rows = [Event(type="x", stream="s", payload=one, actor="a", at=timezone.now()) for one in payloads]
     found = [Event.objects.get(pk=row.pk).payload["n"] for row in bulk.insert(Event, rows)]
     assert [type(one) for one in found] == [int, bool, float, int]
+
+
+@pytest.mark.parametrize("how_many", [2, 20])
+def test_what_the_database_refuses_is_an_error_of_django(how_many):
+    now = timezone.now()
+    event = Event.objects.create(type="x", stream="s", payload={}, actor="a", at=now)
+    rows = [Handling(event=event, subscriber="same", stream="s", due_at=now) for _ in range(how_many)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        bulk.insert(Handling, rows)
+    assert not Handling.objects.exists()
 
 
 @pytest.mark.parametrize("how_many", [0, 1, 20])
