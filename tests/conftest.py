@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import importlib
 import os
 import signal
 import threading
@@ -32,6 +33,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if settings.REDIS_URL and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
         _keep_to_itself(worker)
+
+
+def pytest_collection() -> None:
+    """Pages of the admin build upon those of the floors below: all are loaded in order, whichever test is read first."""
+    importlib.import_module("eml.urls")
 
 
 def pytest_collection_finish() -> None:
