@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection() -> None:
-    """Pages of the admin build upon those of the floors below: all are loaded in order, whichever test is read first."""
+    """Pages of the admin build upon those of the floors below: loaded in order, whichever test is read first."""
     importlib.import_module("eml.urls")
 
 
