@@ -17,6 +17,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.core import bulk, events
+from apps.core.among import among
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM, Actor, Fact
 from apps.messaging.models import stream
@@ -95,9 +96,9 @@ def _fulfil(wishes: Sequence[Wish], *, now: datetime) -> list[Wish]:
 
     Idle time begins anew with each offer, so that the next one goes to somebody else.
     """
-    active = User.objects.filter(agent__in={wish.agent.pk for wish in wishes}, is_active=True)
-    active_ids = set(active.values_list("id", flat=True))
-    waiting = Item.objects.waiting().filter(id__in={wish.item_id for wish in wishes}).order_by("id")
+    users = {wish.agent.user_id for wish in wishes}
+    active_ids = set(User.objects.filter(among("id", users), is_active=True).values_list("id", flat=True))
+    waiting = Item.objects.waiting().filter(among("id", {wish.item_id for wish in wishes})).order_by("id")
     epochs = dict(waiting.select_for_update(no_key=True).values_list("id", "epoch"))
     possible = []
     for wish in wishes:
@@ -115,7 +116,7 @@ def _mark_offered(wishes: Sequence[Wish]) -> None:
     for wish in wishes:
         by_units[wish.units].append(wish.item_id)
     for units, ids in by_units.items():
-        taken = Item.objects.filter(id__in=ids)
+        taken = Item.objects.filter(among("id", ids))
         taken.update(state=ItemState.OFFERED, epoch=F("epoch") + 1, units=units)
 
 
