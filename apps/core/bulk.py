@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection, connections, models
 from django.db.models import Field, Model
@@ -99,7 +100,7 @@ def _text(value: Any) -> str:
         return str(value)
     if value is None:
         return "\\N"
-    if not isinstance(value, (str, date, float, Decimal)):
+    if not isinstance(value, (str, date, time, float, Decimal, UUID)):
         raise TypeError(f"It is not known here how {type(value).__name__} is written for COPY.")
     text = str(value).replace("\\", "\\\\")
     return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.core import bulk
 from apps.core.models import Event, Handling
+from apps.messaging.choices import Sender
+from apps.messaging.models import Message
+from tests.factories import make_conversation
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +120,17 @@ def test_what_is_there_already_is_not_stored_again(how_many):
     bulk.insert_missing(Handling, rows())
     names = Handling.objects.values_list("subscriber", flat=True)
     assert sorted(names) == [row.subscriber for row in rows()]
+
+
+def test_keys_of_other_systems_are_written():
+    conversation, now = make_conversation(), timezone.now()
+    keys = [uuid.uuid4() for _ in range(bulk.FEW)]
+    bulk.insert(
+        Message,
+        [
+            Message(conversation=conversation, seq=9 + n, sender=Sender.CUSTOMER, client_msg_id=key, at=now)
+            for n, key in enumerate(keys)
+        ],
+    )
+    stored = Message.objects.filter(seq__gte=9).order_by("seq")
+    assert list(stored.values_list("client_msg_id", flat=True)) == keys
