@@ -12,14 +12,15 @@ from django.utils import timezone
 from playwright.sync_api import WebSocketRoute, expect
 
 from apps.console.services import desks
-from apps.messaging.models import Conversation
+from apps.messaging import policy
+from apps.messaging.errors import NotYourConversation
 from apps.routing.models import Offer
 from apps.users.models import User
 from apps.users.services import people
 from tests.browser.console import Console, Open, conversation_of, customer_writes, stored
 from tests.browser.talking import Place, open_place, until
 from tests.conftest import LiveServer
-from tests.factories import hand_to, make_message, make_user, put_in_line
+from tests.factories import hand_to, make_message, put_in_line
 
 
 @pytest.fixture
@@ -150,11 +151,16 @@ def test_a_lossy_socket_shows_everything_once_and_in_order(place: Place, sign_in
     console.expect_said(*said)
 
 
-def test_what_cannot_be_sent_says_why_and_is_not_lost(ana: Console, place: Place) -> None:
+def test_what_cannot_be_sent_says_why_and_is_not_lost(
+    ana: Console, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_away(body: str, *, has_attachments: bool) -> None:
+        """At that very moment; the desk has not been told."""
+        raise NotYourConversation
+
     item = customer_writes(place)
     ana.accept()
-    # Taken away behind the desk's back, without a frame.
-    Conversation.objects.filter(pk=item.conversation_id).update(agent=make_user(teams=[place.queue.team]))
+    monkeypatch.setattr(policy, "check_body", taken_away)
     ana.say("Too late")
     failed = ana.page.locator("#outbox .msg--failed")
     expect(failed).to_contain_text("Another agent has this conversation.")
