@@ -27,7 +27,7 @@ from .memory import Memory
 from .router import Pick
 
 # Offers that share a commit: more wait longer for the first, fewer cost more.
-MOST_PER_COMMIT = 200
+MOST_PER_COMMIT = 500
 # So many commits are made before anything else that happened is looked at.
 MOST_COMMITS = 5
 # Whether everybody refused an item is asked again after this long: somebody may have left meanwhile.
