@@ -87,10 +87,8 @@ def _copy(model: type[Model], columns: Mapping[Field, Sequence[Any]], number: in
 
 def _texts(field: Field, values: Sequence[Any]) -> list[str]:
     """A column as COPY reads it. The driver would write each value by itself, in several times as long."""
-    is_json = isinstance(
-        field, models.JSONField
-    )  # of which equal values may be written differently: 1 and True
-    if not is_json and values.count(values[0]) == len(values):  # a state, a moment: written once
+    # A state, a moment: written once. Equal values of JSON may be written differently: 1 and True.
+    if not isinstance(field, models.JSONField) and values.count(values[0]) == len(values):
         return [_text(value) for value in _prepared(field, values[:1])] * len(values)
     return [_text(value) for value in _prepared(field, values)]
 

@@ -103,14 +103,13 @@ def publish_encoded(frames: Iterable[tuple[str, str]]) -> None:
 class Publisher:
     """Hands frames to the channel layer from one event loop; what piles up meanwhile goes as one message."""
 
-    # It was woken and has not looked yet: waking a loop costs more than a frame does.
-    _is_woken = False
-
     def __init__(self, loop: asyncio.AbstractEventLoop, *, owns_loop: bool = False) -> None:
         self._loop = loop
         self._owns_loop = owns_loop
         self._frames: deque[tuple[str, str]] = deque(maxlen=MOST_WAITING_FRAMES)
         self._wake = asyncio.Event()
+        # It was woken and has not looked yet: waking a loop costs more than a frame does.
+        self._is_woken = False
         self._task = loop.create_task(self._run())
 
     def put(self, frames: Iterable[tuple[str, str]]) -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from apps.users.models import User
 from tests.browser.chromium import CHROMIUM
 from tests.browser.console import Console, Open
+from tests.browser.talking import Place, open_place
 from tests.conftest import LiveServer
 
 ARGUMENTS = [
@@ -92,3 +93,13 @@ def sign_in(new_context: Callable[..., BrowserContext], server: LiveServer) -> O
         return Console.of(user, new_context=new_context, server=server, **options)
 
     return open_browser
+
+
+@pytest.fixture
+def place(server: LiveServer) -> Place:
+    return open_place()
+
+
+@pytest.fixture
+def ana(place: Place, sign_in: Open) -> Console:
+    return sign_in(place.agent.user).open()

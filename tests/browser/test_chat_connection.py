@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import random
-
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, expect
 
 from apps.messaging.models import Conversation
+from tests.browser.network import lossy
 from tests.browser.talking import Desk, Visitor, open_place, until
 
 
@@ -47,21 +45,7 @@ def test_unsent_messages_survive_a_reload(page: Page) -> None:
 def test_lossy_socket_shows_everything_once_and_in_order(page: Page) -> None:
     """Every fifth frame from the server is lost, and the socket breaks now and then."""
     place = open_place()
-    chance = random.Random(4)
-
-    def lossy(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-
-        def pass_on(data: str | bytes) -> None:
-            kind = json.loads(data)["type"]
-            if kind == "message" and chance.random() < 0.04:
-                socket.close(code=1012)
-            elif kind in {"ready", "replay"} or chance.random() > 0.2:
-                socket.send(data)
-
-        server.on_message(pass_on)
-
-    page.route_web_socket("**/ws/chat/", lossy)
+    page.route_web_socket("**/ws/chat/", lossy(seed=4))
     customer = Visitor(page).open()
     desk = Desk(place, customer.start("start")).accept()
     said = ["start"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -20,16 +19,6 @@ from tests.browser.talking import Place, Visitor, open_place, until
 from tests.browser.test_chat import NAUGHTY
 from tests.conftest import LiveServer
 from tests.factories import hand_to, make_agent, make_message, make_reason, make_user, put_in_line, ring
-
-
-@pytest.fixture
-def place(server: LiveServer) -> Place:
-    return open_place()
-
-
-@pytest.fixture
-def ana(place: Place, sign_in: Open) -> Console:
-    return sign_in(place.agent.user).open()
 
 
 def test_signing_in_leads_to_the_desk(page: Page, server: LiveServer) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import random
 import re
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import expect
 
 from apps.console.services import desks
 from apps.messaging import policy
@@ -18,19 +16,9 @@ from apps.routing.models import Offer
 from apps.users.models import User
 from apps.users.services import people
 from tests.browser.console import Console, Open, conversation_of, customer_writes, stored
-from tests.browser.talking import Place, open_place, until
-from tests.conftest import LiveServer
+from tests.browser.network import lossy, only
+from tests.browser.talking import Place, until
 from tests.factories import hand_to, make_message, put_in_line
-
-
-@pytest.fixture
-def place(server: LiveServer) -> Place:
-    return open_place()
-
-
-@pytest.fixture
-def ana(place: Place, sign_in: Open) -> Console:
-    return sign_in(place.agent.user).open()
 
 
 def test_connection_loss_heals_without_gap_or_double(ana: Console, place: Place) -> None:
@@ -61,15 +49,9 @@ def test_offers_made_while_the_connection_was_lost_ring_afterwards(ana: Console,
     expect(ana.offers).to_have_count(1)
 
 
-def only(socket: WebSocketRoute, kinds: set[str]) -> None:
-    """Let nothing through but these frames of the server."""
-    server = socket.connect_to_server()
-    server.on_message(lambda data: socket.send(data) if json.loads(data)["type"] in kinds else None)
-
-
 def test_an_offer_ends_by_itself_when_no_frame_says_so(place: Place, sign_in: Open) -> None:
     console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lambda socket: only(socket, {"ready", "ping"}))
+    console.page.route_web_socket("**/ws/desk/", only("ready", "ping"))
     console.page.clock.install()
     item = customer_writes(place)
     console.open()
@@ -114,7 +96,7 @@ def test_without_a_socket_messages_go_by_form(place: Place, sign_in: Open) -> No
 def test_a_message_whose_ack_is_lost_is_not_doubled(place: Place, sign_in: Open) -> None:
     item = hand_to(put_in_line(place.queue), place.agent)
     console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lambda socket: only(socket, {"ready", "ping", "replay"}))
+    console.page.route_web_socket("**/ws/desk/", only("ready", "ping", "replay"))
     console.open(f"/console/c/{item.conversation_id}/")
     console.say("Once")
     console.expect_said("Hello", "Once")
@@ -124,23 +106,9 @@ def test_a_message_whose_ack_is_lost_is_not_doubled(place: Place, sign_in: Open)
 
 def test_a_lossy_socket_shows_everything_once_and_in_order(place: Place, sign_in: Open) -> None:
     """Every fifth frame from the server is lost, and the socket breaks now and then."""
-    chance = random.Random(4)
-
-    def lossy(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-
-        def pass_on(data: str | bytes) -> None:
-            kind = json.loads(data)["type"]
-            if kind == "message" and chance.random() < 0.04:
-                socket.close(code=1012)
-            elif kind in {"ready", "replay"} or chance.random() > 0.2:
-                socket.send(data)
-
-        server.on_message(pass_on)
-
     item = hand_to(put_in_line(place.queue), place.agent)
     console = sign_in(place.agent.user)
-    console.page.route_web_socket("**/ws/desk/", lossy)
+    console.page.route_web_socket("**/ws/desk/", lossy(seed=4))
     console.open(f"/console/c/{item.conversation_id}/")
     said = ["Hello"]
     for number in range(25):

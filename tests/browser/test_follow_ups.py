@@ -14,13 +14,8 @@ from apps.routing.services import snoozes
 from apps.users.choices import Role
 from apps.users.models import ContactPoint
 from tests.browser.console import Console, customer_writes
-from tests.browser.talking import Place, open_place
+from tests.browser.talking import Place
 from tests.factories import make_customer, make_message, make_user
-
-
-@pytest.fixture
-def place(server) -> Place:
-    return open_place()
 
 
 @pytest.fixture

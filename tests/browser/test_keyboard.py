@@ -9,7 +9,7 @@ from apps.core import dispatch
 from apps.messaging.choices import Status
 from apps.messaging.models import CannedReply, Disposition, Tag
 from apps.routing.choices import ItemState
-from tests.browser.console import Console, Open, conversation_of, customer_writes, stored
+from tests.browser.console import Console, conversation_of, customer_writes, stored
 from tests.browser.talking import Place, open_place
 from tests.factories import hand_to, make_reason, put_in_line
 
@@ -20,11 +20,6 @@ def place(server) -> Place:
     place.queue.wrap_up_seconds = 60
     place.queue.save()
     return place
-
-
-@pytest.fixture
-def ana(place: Place, sign_in: Open) -> Console:
-    return sign_in(place.agent.user).open()
 
 
 def test_a_whole_conversation_with_keys_alone(ana: Console, place: Place) -> None:

@@ -8,16 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.console import Console, customer_writes
-from tests.browser.talking import Place, open_place, until
+from tests.browser.talking import Place, until
 from tests.conftest import LiveServer
 from tests.factories import make_calendar, make_queue, put_in_line
 
 PHONE = {"width": 360, "height": 740}
-
-
-@pytest.fixture
-def place(server: LiveServer) -> Place:
-    return open_place()
 
 
 @pytest.fixture(params=[None, PHONE], ids=["laptop", "phone"])

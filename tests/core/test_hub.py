@@ -248,7 +248,7 @@ async def test_publishing_never_raises_when_the_loop_is_gone(monkeypatch) -> Non
     loop = asyncio.new_event_loop()
     publisher = realtime.Publisher.__new__(realtime.Publisher)
     publisher._loop, publisher._frames = loop, realtime.deque()
-    publisher._wake = asyncio.Event()
+    publisher._wake, publisher._is_woken = asyncio.Event(), False
     loop.close()
     publisher.put([("a", "x")])
     assert not publisher._frames
