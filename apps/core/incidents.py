@@ -75,7 +75,7 @@ def seen(record: logging.LogRecord, *, at: datetime, request_id: str) -> Seen:
     return Seen(
         level=record.levelname,
         logger=record.name[:100],
-        title=(f"{kind.__module__}.{kind.__qualname__}" if error else str(text))[:200],
+        title=(f"{kind.__module__}.{kind.__qualname__}" if error else _storable(str(text)))[:200],
         place=(_place(error) if error else f"{record.module}:{record.funcName}")[:200],
         is_critical=record.levelno >= logging.CRITICAL or record.name in CRITICAL_LOGGERS,
         count=1,
@@ -83,6 +83,11 @@ def seen(record: logging.LogRecord, *, at: datetime, request_id: str) -> Seen:
         last_at=at,
         request_id=request_id,
     )
+
+
+def _storable(text: str) -> str:
+    """A line that no database takes would keep all later ones waiting."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _exception_of(record: logging.LogRecord) -> BaseException | None:

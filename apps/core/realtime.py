@@ -138,8 +138,8 @@ class Publisher:
         heir.put([self._frames.popleft() for _ in range(len(self._frames))])
         self._task.cancel()
         if self._owns_loop:
-            # After the cancelled task had its turn.
-            self._loop.call_soon(self._loop.stop)
+            # When the task has ended: one that is thrown away before is an error, at whatever moment that is noticed.
+            self._task.add_done_callback(lambda _task: self._loop.stop())
 
     async def _run(self) -> None:
         while True:

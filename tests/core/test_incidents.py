@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,8 @@ from apps.core.events import SYSTEM
 from apps.core.models import ErrorGroup, Event
 
 pytestmark = pytest.mark.django_db
+# Before conftest puts its own in its place.
+ENSURE_THREAD, Thread = Recorder._ensure_thread, threading.Thread
 
 
 @pytest.fixture
@@ -86,6 +89,49 @@ def test_what_the_database_refuses_is_kept_later(log, recorder, monkeypatch) -> 
     log.error("one")
     assert recorder.write()
     assert dict(ErrorGroup.objects.values_list("title", "count")) == {"one": 2, "two": 1}
+
+
+def test_an_error_that_comes_while_one_is_taken_down_stops_nobody(log, recorder, monkeypatch) -> None:
+    """As Python does that collects garbage: it complains of a lost task, in whatever code it is."""
+    find, depth = incidents.seen, []
+
+    def complain(*args, **kwargs):
+        if len(depth) < 2:
+            depth.append(None)
+            log.error("Task was destroyed but it is pending!")
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(incidents, "seen", complain)
+    log.error("one")
+    assert recorder.write()
+    counts = dict(ErrorGroup.objects.values_list("title", "count"))
+    assert counts == {"one": 1, "Task was destroyed but it is pending!": 2}
+
+
+def test_a_line_that_no_database_takes_holds_up_nobody(log, recorder) -> None:
+    log.error("not \0 a \ud800 character")
+    log.error("two")
+    assert recorder.write()
+    assert set(ErrorGroup.objects.values_list("title", flat=True)) == {"not  a ? character", "two"}
+
+
+class LoudThread(Thread):
+    """Its making is interrupted by an error, and it never runs."""
+
+    def __init__(self, **_kwargs) -> None:
+        logging.getLogger("tests.incidents").error("Task was destroyed but it is pending!")
+        super().__init__(daemon=True)
+
+
+def test_not_even_while_the_thread_is_made_that_writes(log, recorder, monkeypatch) -> None:
+    monkeypatch.setattr(Recorder, "_ensure_thread", ENSURE_THREAD)
+    monkeypatch.setattr("apps.core.error_log.threading.Thread", LoudThread)
+    logging_one = Thread(target=log.error, args=("one",), daemon=True)
+    logging_one.start()
+    logging_one.join(10)
+    assert not logging_one.is_alive(), "it waits for itself"
+    assert recorder.write()
+    assert ErrorGroup.objects.count() == 2
 
 
 def test_structlog_errors_are_kept_with_their_exception(recorder) -> None:
