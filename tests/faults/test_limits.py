@@ -1,15 +1,20 @@
-"""Something is used up or held too long (F11, F24): whoever asks is told in seconds, and nothing is half done."""
+"""Something is used up or held too long (F11, F24, F26): whoever asks is told in seconds, and nothing is half done."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import resource
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
@@ -20,6 +25,8 @@ from rest_framework.test import APIClient
 from apps.messaging.models import Attachment, Conversation
 from apps.users.services import tokens
 from tests.factories import make_conversation, make_inbox, make_team, make_user
+from tests.faults.chat import chat_with, started
+from tests.faults.processes import Process, embedded, wait_until
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has one writer, who waits longer"
@@ -194,3 +201,34 @@ def test_f24_a_database_without_room_is_unavailable_until_there_is_some(
     assert numbers == list(range(1, conversation.last_seq + 1))
     assert said(39).status_code == 201
     assert conversation.messages.count() == len(numbers) + 1
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.embedded
+def test_f26_without_a_free_file_nobody_new_comes_in_and_whoever_is_in_goes_on(tmp_path: Path) -> None:
+    with embedded(tmp_path) as (_, server):
+        server.start().wait_ready()
+        with chat_with(server, "support") as chat:
+            assert chat.say("before")["type"] == "ack"
+            with all_files_used(server):
+                with pytest.raises(httpx.TransportError):
+                    started(server, "support")
+                answer = chat.say("meanwhile")
+                assert answer["type"] == "ack" or answer["code"] == "unavailable"
+            wait_until(server.answers, seconds=10, what="it takes new connections again")
+            assert started(server, "support").status_code == 201
+            assert chat.say("after")["type"] == "ack"
+
+
+@contextlib.contextmanager
+def all_files_used(server: Process) -> Iterator[None]:
+    """By connections of somebody who says nothing."""
+    before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    open_files = len(os.listdir(f"/proc/{server.pid}/fd"))
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (open_files + 20, before[1]))
+    with contextlib.ExitStack() as idle:
+        for _ in range(60):
+            idle.enter_context(socket.create_connection(("127.0.0.1", server.port or 0), timeout=5))
+        yield
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)

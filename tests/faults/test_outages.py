@@ -6,7 +6,6 @@ the same processes go on.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import statistics
@@ -20,8 +19,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from websockets.sync.client import connect
 
+from tests.faults.chat import Chat, chat_with, started
 from tests.faults.processes import (
     Installation,
     Servers,
@@ -79,10 +78,14 @@ def recovered(installation: Installation, *, seconds: float) -> None:
     print(f"healthy {took:.1f} s after it was back")
 
 
-def started(installation: Installation, inbox: str, name: str = "web1") -> httpx.Response:
-    """The answer to a customer who begins a chat."""
-    body = {"start_key": str(uuid.uuid4()), "body": "hello"}
-    return httpx.post(f"{installation[name].url}/api/v1/chat/{inbox}/start/", json=body, timeout=15)
+@contextmanager
+def away(servers: Servers, name: str, how: str = "killed") -> Iterator[None]:
+    """Back again whatever happens: the next test needs it."""
+    servers.stop(name) if how == "stopped" else servers.kill(name)
+    try:
+        yield
+    finally:
+        servers.start(name)
 
 
 @pytest.fixture(scope="module")
@@ -100,39 +103,13 @@ Inbox.objects.create(name="Outages", slug="outages", team=Team.objects.create(na
 """
 
 
-class Chat:
-    """A customer with a socket, who sees frames and sends them."""
-
-    def __init__(self, socket: Any) -> None:
-        self.socket = socket
-
-    def send(self, **frame: Any) -> None:
-        self.socket.send(json.dumps(frame))
-
-    def wait_for(self, *types: str, seconds: float = 25) -> dict[str, Any]:
-        until = time.monotonic() + seconds
-        while (frame := json.loads(self.socket.recv(timeout=until - time.monotonic())))["type"] not in types:
-            pass
-        return frame
-
-
 @pytest.fixture
 def chat(installation: Installation, inbox: str) -> Iterator[Chat]:
-    web, answer = installation["web1"], started(installation, inbox)
-    assert answer.status_code == 201, answer.text
-    address = f"ws://127.0.0.1:{web.port}/ws/chat/"
-    with connect(address, origin=web.url, ping_interval=None, compression=None) as socket:
-        made = Chat(socket)
-        made.send(type="auth", token=answer.json()["token"])
-        made.wait_for("ready")
+    with chat_with(installation["web1"], inbox) as made:
         yield made
 
 
 # PostgreSQL
-
-
-def stop_or_kill(servers: Servers, how: str) -> None:
-    servers.stop("postgres") if how == "stopped" else servers.kill("postgres")
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])
@@ -141,14 +118,13 @@ def test_f09_f10_everything_goes_on_after_the_database_was_away(
 ) -> None:
     with talking(installation, tmp_path, seed=9) as wait_for:
         wait_for(15)
-        stop_or_kill(servers, how)
-        assert health(installation) == (503, lacks("database"))
-        # Alive all the same: whoever restarted what can do nothing about it would only make it worse.
-        assert httpx.get(f"{installation['web1'].url}/health/live/").is_success
-        refused = started(installation, inbox, "web2")
-        assert (refused.status_code, set(refused.json())) == (503, BODY_KEYS)
-        assert int(refused.headers["Retry-After"]) > 0
-        servers.start("postgres")
+        with away(servers, "postgres", how):
+            assert health(installation) == (503, lacks("database"))
+            # Alive all the same: whoever restarted what can do nothing about it would only make it worse.
+            assert httpx.get(f"{installation['web1'].url}/health/live/").is_success
+            refused = started(installation["web2"], inbox)
+            assert (refused.status_code, set(refused.json())) == (503, BODY_KEYS)
+            assert int(refused.headers["Retry-After"]) > 0
         recovered(installation, seconds=SOON)
 
 
@@ -171,13 +147,10 @@ def test_f10_a_socket_stays_open_says_so_and_takes_the_message_afterwards(
 ) -> None:
     message = {"type": "message", "client_msg_id": str(uuid.uuid4()), "body": "while it was away"}
     before = installation.messages()
-    servers.kill("postgres")
-    try:
+    with away(servers, "postgres"):
         chat.send(**message)
         refused = chat.wait_for("ack", "error")
         assert (refused["type"], refused["code"]) == ("error", "unavailable")
-    finally:
-        servers.start("postgres")
     recovered(installation, seconds=SOON)
     assert installation.messages() == before
     acknowledged = said_until_taken(chat, message)
@@ -206,10 +179,9 @@ def test_f14_messages_are_stored_without_redis_and_reach_everybody_after(
 ) -> None:
     with talking(installation, tmp_path, seed=14) as wait_for:
         wait_for(15)
-        servers.kill("redis")
-        assert health(installation) == (200, lacks("cache"))
-        wait_for(25)
-        servers.start("redis")
+        with away(servers, "redis"):
+            assert health(installation) == (200, lacks("cache"))
+            wait_for(25)
         recovered(installation, seconds=SOON)
 
 
@@ -220,15 +192,11 @@ def test_f14_without_redis_nobody_signs_in_and_everybody_else_goes_on(
         tried = {"email": "nobody@example.com", "password": "wrong horse battery"}
         return httpx.post(f"{installation['web1'].url}/api/v1/auth/token/", json=tried, timeout=15)
 
-    servers.kill("redis")
-    try:
+    with away(servers, "redis"):
         refused = sign_in()
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
-        assert started(installation, inbox).status_code == 201
-        chat.send(type="message", client_msg_id=str(uuid.uuid4()), body="still here")
-        assert chat.wait_for("ack", "error")["type"] == "ack"
-    finally:
-        servers.start("redis")
+        assert started(installation["web1"], inbox).status_code == 201
+        assert chat.say("still here")["type"] == "ack"
     # A dead cache is not asked for some seconds.
     wait_until(lambda: sign_in().status_code == 401, seconds=SOON, what="signing in works again")
 
@@ -236,13 +204,15 @@ def test_f14_without_redis_nobody_signs_in_and_everybody_else_goes_on(
 # RabbitMQ
 
 
-def hang(servers: Servers) -> None:
+@contextmanager
+def hanging(servers: Servers) -> Iterator[None]:
     """It takes connections and answers nothing, as when it has run out of memory."""
-    os.killpg(rabbitmq_group(servers), signal.SIGSTOP)
-
-
-def rabbitmq_group(servers: Servers) -> int:
-    return int((servers.folder / "rabbitmq.pid").read_text())
+    group = int((servers.folder / "rabbitmq.pid").read_text())
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(group, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("how", ["killed", "hanging"])
@@ -251,18 +221,13 @@ def test_f17_nobody_waits_for_rabbitmq_and_what_was_not_done_is_done_after(
 ) -> None:
     with talking(installation, tmp_path, seed=17) as wait_for:
         wait_for(15)
-        usual = seconds_of(started, installation, inbox)
-        servers.kill("rabbitmq") if how == "killed" else hang(servers)
-        try:
+        usual = seconds_of(started, installation["web1"], inbox)
+        with away(servers, "rabbitmq") if how == "killed" else hanging(servers):
             assert health(installation) == (200, lacks("broker"))
-            without = seconds_of(started, installation, inbox)
+            without = seconds_of(started, installation["web1"], inbox)
             print(f"a start took {usual:.3f} s with, {without:.3f} s without RabbitMQ")
             # Whoever waited for it would do so for the seconds after which Celery gives up, at least.
             assert without < max(1.0, 3 * usual)
-        finally:
-            servers.start("rabbitmq") if how == "killed" else os.killpg(
-                rabbitmq_group(servers), signal.SIGCONT
-            )
         recovered(installation, seconds=LATER)
     wait_until(lambda: waiting(installation) == 0, seconds=LATER, what="what followed from events is done")
 

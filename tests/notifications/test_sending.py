@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -262,6 +263,30 @@ def test_who_was_overtaken_is_not_heard(gate, gateway, clock):
     )
     row.refresh_from_db()
     assert row.state == DeliveryState.SENT
+
+
+@pytest.mark.parametrize("is_followed", [True, False])
+def test_f47_who_stood_still_does_not_go_on_with_what_others_took_over(gate, gateway, clock, is_followed):
+    """As a sleeping machine does, or a stopped process."""
+    rows = [make_delivery(due_at=NOW) for _ in range(3)]
+
+    def sleep_once(outgoing):
+        gate.answer = lambda one: Outcome(one.delivery)
+        clock.pass_by(seconds=claiming.LEASE.total_seconds() + 1)
+        if is_followed:
+            run(clock)
+            clock.pass_by(hours=1)
+            run(clock)
+        return Outcome(outgoing.delivery)
+
+    gate.answer = sleep_once
+    run(clock)
+    clock.pass_by(hours=1)
+    run(clock)
+    # The one it slept over is in doubt, and sent again as the gateway says.
+    sent = Counter(outgoing.delivery for outgoing in gate.seen)
+    assert [sent[row.pk] for row in rows] == [2 if is_followed else 1, 1, 1]
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent"}
 
 
 def test_a_late_success_is_believed_while_nobody_began_anew(gate, gateway, clock):

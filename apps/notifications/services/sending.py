@@ -9,9 +9,9 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, transaction
@@ -165,15 +165,45 @@ def _planned(
 # Sending
 
 
+class _WhileOurs(Sequence[Outgoing]):
+    """Ends when the batch's lease has: a sender who stood still (a sleeping machine) must not go on with what others
+    have taken over."""
+
+    def __init__(self, batch: Batch, outgoing: list[Outgoing], *, clock: Clock) -> None:
+        self._batch, self._outgoing, self._clock = batch, outgoing, clock
+        self.begun: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._outgoing)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._outgoing[at]
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        for one in self._outgoing:
+            if not self._is_ours():
+                return
+            self.begun.add(one.delivery)
+            yield one
+
+    def _is_ours(self) -> bool:
+        try:
+            return self._clock() < self._batch.leased_until
+        except (DatabaseError, InterfaceError):
+            # Away, and for others as well: nobody takes anything over.
+            return True
+
+
 def _send(sender: Sender, batch: Batch, outgoing: list[Outgoing], *, clock: Clock) -> None:
     """Everything in `outgoing` is recorded at the end, whatever the gateway does."""
     rows = {row.pk: row for row in batch.rows}
     open_rows = {one.delivery: rows[one.delivery] for one in outgoing}
+    ours = _WhileOurs(batch, outgoing, clock=clock)
     kinds: Counter[ErrorKind | None] = Counter()
     waits: list[int] = []
     waiting: list[Ended] = []
     recorded = time.monotonic()
-    for outcome in _outcomes(sender, batch.gateway, outgoing):
+    for outcome in _outcomes(sender, batch.gateway, ours):
         row = open_rows.pop(outcome.delivery, None)
         if row is None:
             continue
@@ -185,19 +215,23 @@ def _send(sender: Sender, batch: Batch, outgoing: list[Outgoing], *, clock: Cloc
             _record(batch, waiting, open_rows, now=clock())
             waiting, recorded = [], time.monotonic()
     for row in open_rows.values():
-        lost = Outcome(row.pk, ErrorKind.UNKNOWN, "the gateway gave no outcome")
+        lost = Outcome(row.pk, *(_NO_OUTCOME if row.pk in ours.begun else _NOT_BEGUN))
         waiting.append(recording.of_outcome(row, lost, gateway=batch.gateway, now=clock()))
     recording.write(waiting, now=clock())
     _note_health(batch.gateway, kinds, waits, now=clock())
 
 
+_NO_OUTCOME = ErrorKind.UNKNOWN, "the gateway gave no outcome"
+_NOT_BEGUN = ErrorKind.TEMPORARY, "not tried: its sender stood still"
+
+
 def _record(batch: Batch, ended: list[Ended], still_open: dict[int, Delivery], *, now: datetime) -> None:
     recording.write(ended, now=now)
-    if still_open and batch.leased_until - now < claiming.LEASE - RENEW_AFTER:
+    if still_open and timedelta() < batch.leased_until - now < claiming.LEASE - RENEW_AFTER:
         claiming.extend(batch, list(still_open.values()), now=now)
 
 
-def _outcomes(sender: Sender, row: Gateway, outgoing: list[Outgoing]) -> Iterator[Outcome]:
+def _outcomes(sender: Sender, row: Gateway, outgoing: Sequence[Outgoing]) -> Iterator[Outcome]:
     try:
         kind = sender.gateway(row)
     except Exception as error:
