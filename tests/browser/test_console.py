@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from apps.core import dispatch
 from apps.messaging.models import CannedReply, Disposition, Tag
@@ -276,6 +276,31 @@ def test_closing_with_a_disposition_wrap_up_and_done(ana: Console, place: Place)
     expect(ana.page.get_by_role("heading", name="You are ready")).to_be_visible()
     item.refresh_from_db()
     assert item.state == ItemState.DONE
+
+
+def test_a_wrap_up_that_begins_before_the_answer_arrives_is_seen(ana: Console, place: Place) -> None:
+    place.queue.wrap_up_seconds = 60
+    place.queue.save()
+    customer_writes(place)
+    ana.accept()
+    held: list[tuple[Route, APIResponse]] = []
+    ana.page.route("**/close/", lambda route: hold(route, held))
+    ana.page.get_by_role("button", name="Close", exact=True).click()
+    ana.dialog.get_by_role("button", name="Close conversation").click()
+    until(ana.page, lambda: bool(held))
+    dispatch.drain()
+    expect(ana.rows.locator("time[data-until]")).to_be_visible()
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(ana.page.get_by_role("group", name="Wrap-up")).to_be_visible()
+
+
+def hold(route: Route, held: list[tuple[Route, APIResponse]]) -> None:
+    """A form's answer is kept back when the server has given it already."""
+    if route.request.method == "POST":
+        held.append((route, route.fetch()))
+    else:
+        route.continue_()
 
 
 def test_a_wrap_up_whose_time_is_over_leaves_the_desk(ana: Console, place: Place) -> None:

@@ -66,7 +66,7 @@ def refusal(error: EMLError) -> HttpResponse:
     """Swaps nothing, says why, and lets the desk look again: what it showed may be outdated."""
     response = reswap(HttpResponse(status=error.status), "none")
     response["X-Error-Code"] = error.code
-    return told(changed(response), str(error), kind="danger")
+    return told(trigger_client_event(response, "desk:changed"), str(error), kind="danger")
 
 
 def fragment(request: DeskRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -74,8 +74,9 @@ def fragment(request: DeskRequest, template: str, context: dict[str, Any]) -> Ht
 
 
 def changed(response: HttpResponse) -> HttpResponse:
-    """All fragments on the desk look again, without waiting for a frame."""
-    return trigger_client_event(response, "desk:changed")
+    """All fragments on the desk look again, without waiting for a frame: those that come with this answer as well.
+    A frame that arrived before them found only what they replace."""
+    return trigger_client_event(response, "desk:changed", after="settle")
 
 
 def told(response: HttpResponse, text: str, *, kind: str = "success") -> HttpResponse:
