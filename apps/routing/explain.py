@@ -26,11 +26,13 @@ CODES = (
     BEHIND := "behind",
     TOO_EARLY := "too_early",
     BUSY := "busy",
-    DECLINED := "declined",
+    REFUSED := "refused",
     UNAVAILABLE := "unavailable",
     UNSKILLED := "unskilled",
     SIGNED_OUT := "signed_out",
 )
+# How an agent and an item that waits again parted. What he was given and it left him again need not be his doing.
+PARTINGS = (DECLINED := "declined", LAPSED := "lapsed", HAD_IT := "had_it")
 _FARNESS = {code: number for number, code in enumerate(CODES)}
 
 
@@ -182,7 +184,7 @@ def _reason(
     if agent.unavailable:
         return because(UNAVAILABLE, why=agent.unavailable)
     if agent.id in item.not_to:
-        return because(DECLINED, at=item.not_to[agent.id])
+        return because(REFUSED, **item.not_to[agent.id]._asdict())
     after = queue.steps[number].after
     if after > age:
         open_steps = tuple(step for step in queue.steps if step.after <= age)
@@ -245,6 +247,8 @@ def _say_need(skill: str, level: int, minimum: int) -> str:
     return "not in the team" if skill.startswith("team:") else f"{skill} {level} < {minimum}"
 
 
+_PARTED = {DECLINED: "declined", LAPSED: "did not answer", HAD_IT: "had it until"}
+
 _SENTENCES: dict[str, Callable[[Params, Clock], str]] = {
     AHEAD: lambda params, _: _say_gap(params, "ahead"),
     LEVEL: lambda params, _: (
@@ -253,7 +257,7 @@ _SENTENCES: dict[str, Callable[[Params, Clock], str]] = {
     BEHIND: lambda params, _: _say_gap(params, "behind"),
     TOO_EARLY: lambda params, _: ", ".join([*_say_missing(params), f"opens in {params['seconds']} s"]),
     BUSY: lambda params, _: f"busy: {params['used']} of {params['capacity']} units",
-    DECLINED: lambda params, clock: f"declined {clock(params['at'])}",
+    REFUSED: lambda params, clock: f"{_PARTED[params['how']]} {clock(params['at'])}",
     UNAVAILABLE: lambda params, _: params["why"],
     UNSKILLED: lambda params, _: ", ".join(_say_missing(params)) or "no step is set up",
     SIGNED_OUT: lambda params, _: "signed out",

@@ -79,6 +79,13 @@ class Agent:
         return self.skills.get(skill, 0)
 
 
+class Refusal(NamedTuple):
+    """Why an agent is not asked again for now: since when, and how he and the item parted."""
+
+    at: int
+    how: str  # one of `explain.PARTINGS`
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What waits. ``at`` never changes, so a re-offer or a transfer back keeps the place in line."""
@@ -88,7 +95,7 @@ class Item:
     at: int
     credit: int = 0
     last_agent: int | None = None
-    not_to: Mapping[int, int] = field(default_factory=dict)  # who declined or let it lapse -> when
+    not_to: Mapping[int, Refusal] = field(default_factory=dict)  # by agent
 
 
 class Term(NamedTuple):
@@ -221,4 +228,4 @@ def everyone_declined(
     """
     queue = effective_queue(queue, agents)
     able = [a.id for a in agents if a.is_available and open_step(queue, a, now - item.at) is not None]
-    return bool(able) and all(a in item.not_to and item.not_to[a] + rest <= now for a in able)
+    return bool(able) and all(a in item.not_to and item.not_to[a].at + rest <= now for a in able)

@@ -12,17 +12,20 @@ from .models import Agent, AgentSkill, Need, Queue, Step
 
 def is_staffed(queue: Queue, *, now: datetime) -> bool:
     """Whether anybody is signed in whom one of its steps accepts, however long that takes to open."""
-    return _who_may(queue.team_id, Step.objects.filter(queue=queue), now=now).exists()
+    return who_may(queue.team_id, Step.objects.filter(queue=queue), now=now).exists()
 
 
 def unstaffed(queues: QuerySet[Queue], *, now: datetime) -> QuerySet[Queue]:
     """Those of them from which nobody who is signed in may ever take something."""
     steps = Step.objects.filter(queue=OuterRef(OuterRef("pk")))
-    return queues.filter(~Exists(_who_may(OuterRef("team"), steps, now=now)))
+    return queues.filter(~Exists(who_may(OuterRef("team"), steps, now=now)))
 
 
-def _who_may(team: Any, steps: QuerySet[Step], *, now: datetime) -> QuerySet[Agent]:
-    """As the policy sees it: members of the team, if a step accepts them; a queue without steps accepts them all."""
+def who_may(team: Any, steps: QuerySet[Step], *, now: datetime) -> QuerySet[Agent]:
+    """Of those signed in, as the policy sees it: members of the team, if a step accepts them.
+
+    A queue without steps accepts them all.
+    """
     here, steps = (
         Agent.objects.connected(now).filter(user__is_active=True, user__teams=team),
         steps.order_by(),

@@ -10,9 +10,10 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from . import staffing
 from .choices import Chosen
 from .estimate import LENGTHS, Error, Estimate, Table
-from .models import Agent, Callback, Item, Queue, WaitTable
+from .models import Agent, Callback, Item, Queue, Step, WaitTable
 
 # Longer lines share one cell of the table: counting on would change nothing.
 LONGEST_COUNTED = LENGTHS[-1]
@@ -35,14 +36,16 @@ def estimate(queue: Queue, *, length: int, now: datetime) -> Estimate | None:
 
 def _places(queue: Queue, *, now: datetime) -> tuple[int, int]:
     """How many of its contacts those at work can hold, and how many more now."""
-    rows = list(_at_work(now).filter(user__teams=queue.team_id).values_list("capacity", "load"))
+    here = _at_work(queue.team_id, Step.objects.filter(queue=queue), now=now)
+    rows = list(here.values_list("capacity", "load"))
     places = sum(capacity // queue.units for capacity, _load in rows)
     return places, sum(max(capacity - load, 0) // queue.units for capacity, load in rows)
 
 
-def _at_work(now: datetime) -> QuerySet[Agent]:
-    here = Agent.objects.connected(now).filter(chosen=Chosen.AVAILABLE, is_not_responding=False)
-    return here.filter(user__is_active=True)
+def _at_work(team: Any, steps: QuerySet[Step], *, now: datetime) -> QuerySet[Agent]:
+    """Whom one of these steps accepts sooner or later: nobody else will ever take something from the line."""
+    here = staffing.who_may(team, steps, now=now)
+    return here.filter(chosen=Chosen.AVAILABLE, is_not_responding=False)
 
 
 def table_for(queue: Queue) -> Table:
@@ -62,7 +65,8 @@ def with_places(queues: QuerySet[Queue], *, now: datetime) -> QuerySet[Queue]:
 
 
 def _sum_at_work(units: Any, *, now: datetime) -> Coalesce:
-    here = _at_work(now).filter(user__teams=OuterRef("team")).order_by().values("user__teams")
+    steps = Step.objects.filter(queue=OuterRef(OuterRef("pk")))
+    here = _at_work(OuterRef("team"), steps, now=now).order_by().values("user__teams")
     total = here.annotate(value=Sum(units / OuterRef("units"))).values("value")
     return Coalesce(Subquery(total, output_field=IntegerField()), 0)
 

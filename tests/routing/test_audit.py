@@ -146,7 +146,7 @@ def test_who_has_priority_may_pass(queue, agent):
 def test_who_may_be_passed_is_not_overtaken(queue, agent, passed, why):
     match why:
         case "declined":
-            change(passed, not_to={str(agent.pk): 1})
+            change(passed, not_to={str(agent.pk): [1, "declined"]})
         case "just came":
             Event.objects.filter(stream=passed.conversation.stream).update(at=timezone.now())
         case "another policy":

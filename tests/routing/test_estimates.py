@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from apps.core.events import SYSTEM
 from apps.messaging.services import conversations
-from apps.routing import lobby, waits
+from apps.routing import lobby, selectors, waits
 from apps.routing.choices import Chosen
-from apps.routing.models import Announcement, Item, Queue, WaitTable
+from apps.routing.models import AgentSkill, Announcement, Item, Need, Queue, Step, WaitTable
 from apps.routing.services import estimates, queueing, work
-from tests.factories import hand_to, make_agent, make_calendar, make_queue, put_in_line
+from tests.factories import hand_to, make_agent, make_calendar, make_queue, make_skill, put_in_line
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +56,29 @@ def test_paused_agents_answer_nobody(queue, busy):
     type(busy).objects.update(chosen=Chosen.NOT_READY)
     put_in_line(queue)
     assert not Announcement.objects.exists()
+
+
+def test_whom_no_step_will_ever_accept_answers_nobody(queue, django_assert_num_queries):
+    cards = make_skill("cards")
+    Need.objects.create(step=Step.objects.create(queue=queue), skill=cards, level=4)
+    expert, beginner = make_agent(queue.team, capacity=8), make_agent(queue.team)
+    AgentSkill.objects.create(agent=expert, skill=cards, level=4)
+    AgentSkill.objects.create(agent=beginner, skill=cards, level=3)
+    for _ in range(2):
+        hand_to(put_in_line(queue), expert)
+
+    def told():
+        with django_assert_num_queries(2):
+            one = waits.estimate(queue, length=0, now=timezone.now())
+        lines = selectors.with_line(Queue.objects.all(), now=timezone.now())
+        (line,) = waits.with_places(lines, now=timezone.now())
+        assert (line.places, line.free_places, waits.next_estimate(line)) == (2, 0, one)
+        return one
+
+    with_beginner = told()
+    assert with_beginner is not None
+    type(beginner).objects.filter(pk=beginner.pk).update(chosen=Chosen.SIGNED_OUT)
+    assert told() == with_beginner
 
 
 def test_real_waits_teach_the_table_and_its_error_once(queue, busy):

@@ -86,6 +86,14 @@ def test_lasting_obstacle_is_named_before_a_passing_one():
     assert sentences(CARE, item(1, not_to={3: 7}), agents) == {2: "care 0 < 1", 3: "declined 7"}
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("declined", "declined 7"), ("lapsed", "did not answer 7"), ("had_it", "had it until 7")],
+)
+def test_nobody_is_said_to_have_declined_who_did_not(how, words):
+    assert sentences(CARE, item(1, not_to={3: 7}, how=how), [agent(1), agent(3)]) == {3: words}
+
+
 def test_every_missing_skill_of_the_widest_open_step_is_named():
     agents = [agent(1, skills={"de": 5, "cards": 5}), agent(2, skills={"de": 1, "cards": 0})]
     assert sentences(CARDS, item(1, waited=20), agents) == {2: "de 1 < 2, cards 0 < 2, opens in 40 s"}

@@ -230,7 +230,7 @@ def test_who_declined_is_named_before_those_who_are_away():
     away = [agent(n, unavailable="paused: lunch") for n in range(2, 40)]
     matcher = matcher_of(*away, agent(1), agent(50), item(1, not_to={50: NOW - 3}))
     (decision,) = matcher.decide(NOW)
-    assert [reason.code for reason in matcher.others(decision)] == ["declined", *["unavailable"] * 4]
+    assert [reason.code for reason in matcher.others(decision)] == ["refused", *["unavailable"] * 4]
 
 
 def looked_at(*, waiting, people, monkeypatch):

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from apps.routing import matcher
 from apps.routing.explain import explain
 from apps.routing.matcher import Matcher
-from apps.routing.policy import Decision, decide, effective_queue, next_opening
+from apps.routing.policy import Decision, Refusal, decide, effective_queue, next_opening
 from tests.routing.worlds import NOW, World, agents_of, items_of, queues_of, worlds
 
 pytestmark = pytest.mark.embedded
@@ -127,7 +127,7 @@ class Day(RuleBasedStateMachine):
     def agent_declines(self) -> None:
         item, agent_id = self.taken.pop()
         if item.id not in self.items:
-            self._put_item(replace(item, not_to={**item.not_to, agent_id: self.now}))
+            self._put_item(replace(item, not_to={**item.not_to, agent_id: Refusal(self.now, "lapsed")}))
 
     @rule(data=st.data(), w_idle=WAYS_OF_IDLENESS)
     def queue_changes(self, data: st.DataObject, w_idle: int) -> None:

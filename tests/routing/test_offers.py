@@ -294,7 +294,7 @@ def test_declining_keeps_the_place_and_is_remembered(agent, item):
     agent.refresh_from_db()
     assert (item.state, item.units, agent.load) == (ItemState.WAITING, 0, 0)
     assert (item.at, item.line_key) == before
-    assert item.not_to == {str(agent.pk): int(now.timestamp())}
+    assert item.not_to == {str(agent.pk): [int(now.timestamp()), "declined"]}
     assert agents.state_of(agent, now=now) == State.AVAILABLE
     assert_in_order()
 
@@ -307,7 +307,7 @@ def test_offer_that_lapses_sets_the_agent_not_responding(agent, item):
     agent.refresh_from_db()
     item.refresh_from_db()
     assert (agent.is_not_responding, agent.load, item.state) == (True, 0, ItemState.WAITING)
-    assert str(agent.pk) in item.not_to
+    assert item.not_to[str(agent.pk)][1] == "lapsed"
     assert agents.state_of(agent, now=now) == State.NOT_RESPONDING
 
 

@@ -134,7 +134,8 @@ def test_raising_a_credit_never_unmatches_the_item_nor_moves_it_down(world, extr
 @given(worlds(), st.integers(-20_000, 2_000_000_000))
 def test_shifting_every_time_by_a_constant_changes_nothing(world, shift):
     items = [
-        replace(i, at=i.at + shift, not_to={a: at + shift for a, at in i.not_to.items()}) for i in world.items
+        replace(i, at=i.at + shift, not_to={a: r._replace(at=r.at + shift) for a, r in i.not_to.items()})
+        for i in world.items
     ]
     agents = [replace(a, free_since=a.free_since + shift) for a in world.agents]
     assert decide(NOW + shift, world.queues, items, agents) == decide(*world)

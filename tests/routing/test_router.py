@@ -191,16 +191,16 @@ def test_refusal_during_the_run_is_not_forgotten(monkeypatch):
     agent = make_agent(queue.team)
     item = put_in_line(queue)
     old = int(timezone.now().timestamp()) - 100
-    Item.objects.filter(pk=item.pk).update(not_to={str(agent.pk): old})
+    Item.objects.filter(pk=item.pk).update(not_to={str(agent.pk): [old, "declined"]})
     decide = router.policy.decide
 
     def decide_while_somebody_refuses(*seen):
-        Item.objects.filter(pk=item.pk).update(epoch=7, not_to={"99": old})
+        Item.objects.filter(pk=item.pk).update(epoch=7, not_to={"99": [old, "declined"]})
         return decide(*seen)
 
     monkeypatch.setattr(router.policy, "decide", decide_while_somebody_refuses)
     run_once()
-    assert Item.objects.get(pk=item.pk).not_to == {"99": old}
+    assert Item.objects.get(pk=item.pk).not_to == {"99": [old, "declined"]}
 
 
 def test_refused_heads_do_not_hide_the_rest_of_the_line(run):
@@ -208,7 +208,8 @@ def test_refused_heads_do_not_hide_the_rest_of_the_line(run):
     agent, busy = make_agent(queue.team, idle=60), make_agent(queue.team, load=12)
     for _ in range(3):
         refused = put_in_line(queue, waited=90)
-        Item.objects.filter(pk=refused.pk).update(not_to={str(agent.pk): int(timezone.now().timestamp())})
+        just_now = [int(timezone.now().timestamp()), "declined"]
+        Item.objects.filter(pk=refused.pk).update(not_to={str(agent.pk): just_now})
     fresh = put_in_line(queue)
     assert run() == 1
     assert rung() == {fresh.pk: agent.pk}

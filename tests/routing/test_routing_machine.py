@@ -271,7 +271,7 @@ class Center(RuleBasedStateMachine):
             for name in names:
                 model.objects.exclude(**{name: None}).update(**{name: F(name) - span})
         for item in Item.objects.exclude(not_to={}):
-            item.not_to = {agent: at - seconds for agent, at in item.not_to.items()}
+            item.not_to = {agent: [at - seconds, how] for agent, (at, how) in item.not_to.items()}
             item.save(update_fields=["not_to"])
         if self.engine:
             # What it remembers is younger now than what is stored: it begins again, if it still leads.

@@ -174,7 +174,7 @@ def test_transfer_does_not_come_back_at_once_to_who_had_it(queue, agent):
     item = in_state(ItemState.ACTIVE, queue, agent)
     work.transfer_to_queue(item.conversation_id, to=queue, by=agent.user, now=timezone.now())
     fresh(item)
-    assert list(item.not_to) == [str(agent.pk)]
+    assert [(agent, how) for agent, (_at, how) in item.not_to.items()] == [(str(agent.pk), "had_it")]
     assert item.last_agent == agent
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from apps.routing.policy import Agent, Decision, Item, Queue, Step, Term
+from apps.routing import explain
+from apps.routing.policy import Agent, Decision, Item, Queue, Refusal, Step, Term
 
 NOW = 10_000
 
@@ -23,8 +24,10 @@ def agent(id, free=12, idle=0, **settings):
     return Agent(id, settings.pop("skills", {"care": 1}), free, NOW - idle, **settings)
 
 
-def item(id, waited=0, queue=1, **settings):
-    return Item(id, queue, NOW - waited, **settings)
+def item(id, waited=0, queue=1, *, not_to=None, how="declined", **settings):
+    """`not_to` are agents and times."""
+    parted = {agent: Refusal(at, how) for agent, at in (not_to or {}).items()}
+    return Item(id, queue, NOW - waited, not_to=parted, **settings)
 
 
 class World(NamedTuple):
@@ -88,7 +91,8 @@ def reference_decide(now, queues, items, agents):
 SKILLS = ("care", "de", "cards", "agent:1", "agent:2")
 NEEDS = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 3), max_size=2)
 LEVELS = st.fixed_dictionaries({skill: st.sampled_from([3, 1, 2, 5, 0]) for skill in SKILLS[:3]})
-REFUSALS = st.sets(st.integers(1, 5), max_size=2).map(lambda who: dict.fromkeys(who, NOW - 5))
+PARTINGS = st.sampled_from(explain.PARTINGS)
+REFUSALS = st.dictionaries(st.integers(1, 5), PARTINGS.map(lambda how: Refusal(NOW - 5, how)), max_size=2)
 WEIGHTS = st.sampled_from([0, 0, 10, -5])
 UNITS = st.integers(1, 4)
 FREE = st.sampled_from([4, 8, 1, 2, 3, 0])

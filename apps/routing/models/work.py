@@ -40,7 +40,7 @@ class Item(models.Model):
     last_agent = models.ForeignKey(
         Agent, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
-    # Who declined or let it lapse, and when (agent id → unix seconds).
+    # Who declined, did not answer, or had it (agent id → [unix seconds, how]).
     not_to = models.JSONField(default=dict)
     units = models.PositiveSmallIntegerField(default=0)
     # Raised with every change of hands: whoever holds an older number is too late.

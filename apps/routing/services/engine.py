@@ -159,7 +159,7 @@ class Engine:
             self._matcher.put_item(item)
             self._refused.pop(item.id, None)
             if item.not_to:
-                self._refused[item.id] = max(item.not_to.values()) + world.REFUSAL_REST_SECONDS
+                self._refused[item.id] = max(item.not_to.values()).at + world.REFUSAL_REST_SECONDS
         for item_id in gone:
             self._forget(item_id)
 

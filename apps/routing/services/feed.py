@@ -71,7 +71,7 @@ def items(which: Q) -> tuple[list[Waiting], list[int]]:
 def _waiting(
     pk: int, queue: int, at: datetime, credit: int, last: int | None, not_to: dict, epoch: int, talk: int
 ) -> Waiting:
-    refused = {int(agent): moment for agent, moment in not_to.items()} if not_to else {}
+    refused = world.refusals(not_to) if not_to else {}
     return Waiting(policy.Item(pk, queue, int(at.timestamp()), credit, last, refused), epoch, talk)
 
 

@@ -23,7 +23,7 @@ from apps.core.events import SYSTEM, Actor, Fact
 from apps.messaging.models import stream
 from apps.users.models import User
 
-from .. import errors
+from .. import errors, policy
 from ..choices import ItemState, OfferState
 from ..events import OfferCancelled, OfferDeclined, OfferLapsed, OfferMade
 from ..models import Agent, Decision, Item, Offer
@@ -217,7 +217,8 @@ def end(offer: Offer, *, agent: Agent, state: OfferState, now: datetime, item: I
     item = item or Item.objects.select_for_update(no_key=True).get(pk=offer.item_id)
     if (item.state, item.epoch) == (ItemState.OFFERED, offer.epoch):
         if state != OfferState.CANCELLED:
-            item.not_to[str(agent.pk)] = int(now.timestamp())
+            # Which of the two it was, as `explain` calls it too.
+            item.not_to[str(agent.pk)] = policy.Refusal(int(now.timestamp()), state.value)
         item.state, item.units, item.epoch = ItemState.WAITING, 0, item.epoch + 1
         item.save(update_fields=["state", "units", "epoch", "not_to"])
     agents.give_back(agent, units=offer.units, now=now)

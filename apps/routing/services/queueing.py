@@ -14,7 +14,7 @@ from apps.messaging.models import Conversation
 from apps.messaging.services import conversations
 from apps.users.models import Customer
 
-from .. import openings
+from .. import explain, openings, policy
 from ..choices import ItemState
 from ..events import ItemEnqueued, ItemMoved
 from ..models import Agent, InboxRoute, Item, PriorityLevel, Queue
@@ -98,8 +98,8 @@ def move(item: Item, *, to: Queue, by: Actor, now: datetime, not_to: Agent | Non
 
 
 def keep_from(item: Item, agent: Agent, *, now: datetime) -> None:
-    """Not to him again for now: he had it and passed it on. The caller holds the item's lock."""
-    item.not_to[str(agent.pk)] = int(now.timestamp())
+    """Not to him again for now: he had it, and it was passed on. The caller holds the item's lock."""
+    item.not_to[str(agent.pk)] = policy.Refusal(int(now.timestamp()), explain.HAD_IT)
     item.save(update_fields=["not_to"])
 
 

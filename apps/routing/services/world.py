@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db.models import Prefetch
@@ -84,8 +84,13 @@ def plain_item(row: Item) -> policy.Item:
         at=int(row.at.timestamp()),
         credit=row.credit,
         last_agent=row.last_agent_id,
-        not_to={int(agent): at for agent, at in row.not_to.items()},
+        not_to=refusals(row.not_to),
     )
+
+
+def refusals(not_to: Mapping[str, list]) -> dict[int, policy.Refusal]:
+    """As an item keeps them."""
+    return {int(agent): policy.Refusal(*parted) for agent, parted in not_to.items()}
 
 
 def load_queues(queue_ids: Iterable[int]) -> dict[int, policy.Queue]:
