@@ -85,10 +85,29 @@ def test_what_cannot_work_is_said_and_nothing_is_saved(client, boss, team, field
     fields = {"template": make_template().pk} | fields
     if len(fields) > 1:
         fields["customer"] = make_customer([team]).pk
-    answer = add(client, **fields)
-    page = (client.get(answer["Location"]) if answer.status_code == 302 else answer).content.decode()
+    answer = add(client, note="Bring the papers", **fields)
+    assert answer.status_code == 200
+    page = answer.content.decode()
     assert words in page
+    assert 'value="Bring the papers"' in page, "what was typed stays"
     assert not Reminder.objects.exists()
+
+
+def test_a_wrong_rule_is_said_where_it_stands(client, boss, team) -> None:
+    customer = make_customer([team])
+    answer = add(client, customer=customer.pk, template=make_template().pk, rrule="FREQ=DAILY;BYNOISE=1")
+    assert "A rule may hold FREQ" in answer.context["adminform"].form.errors["rrule"][0]
+    assert not Reminder.objects.exists()
+
+
+def test_an_appointment_in_the_past_is_refused_and_what_was_typed_stays(client, boss, team) -> None:
+    fields = {"customer": make_customer([team]).pk, "team": team.pk, "title": "Check-up"}
+    when = {"starts_at_0": "2001-01-01", "starts_at_1": "10:00"}
+    page = client.post(reverse("admin:notifications_appointment_add"), fields | when).content.decode()
+    assert "must lie in the future" in page
+    assert 'value="Check-up"' in page
+    assert 'value="2001-01-01"' in page
+    assert not Appointment.objects.exists()
 
 
 def test_a_foreign_customer_is_not_on_offer(client, boss) -> None:

@@ -204,7 +204,9 @@ def test_useless_steps_are_hinted_at(queue, as_boss):
 
 def test_older_version_on_the_screen_undoes_nobodys_change(queue, as_boss):
     answer = change(as_boss, queue, seen=queue.version - 1, w_fit=99)
-    assert "Somebody changed this queue meanwhile. Load it again, then repeat your change." in told(answer)
+    assert "Somebody changed this queue meanwhile. Load it again, then repeat your change." in errors_of(
+        answer
+    )
     assert Queue.objects.get().w_fit == 0
 
 
@@ -225,7 +227,7 @@ def test_queue_with_inboxes_is_switched_off_together_with_its_routes_only(queue,
     inbox = make_inbox(queue=queue)
     route = {"id": queue.routes.get().pk, "queue": queue.pk, "inbox": inbox.pk}
     answer = change(as_boss, queue, is_active=None, routes=[route])
-    assert f"Inboxes lead here: {inbox.name}. Send them elsewhere first." in told(answer)
+    assert f"Inboxes lead here: {inbox.name}. Send them elsewhere first." in errors_of(answer)
     assert change(as_boss, queue, is_active=None, routes=[route | {"DELETE": "on"}]).redirect_chain
     assert not Queue.objects.get().is_active
 
@@ -391,7 +393,7 @@ def test_capacity_below_what_he_holds_is_refused_in_words(queue, as_boss):
     agent = make_agent(queue.team)
     hand_to(put_in_line(queue), agent)
     answer = as_boss.post(f"{AGENTS}{agent.pk}/change/", {"capacity": 1} | rows("levels", []), follow=True)
-    assert told(answer) == ["This agent has work of 4 units in hand. Lower the capacity when he has less."]
+    assert "This agent has work of 4 units in hand. Lower the capacity when he has less." in errors_of(answer)
     assert Agent.objects.get().capacity == 12
 
 

@@ -160,6 +160,6 @@ def test_a_circle_of_overflow_is_named_on_the_page(client, queue):
     Queue.objects.filter(pk=other.pk).update(overflow_to=queue)
     wish = {"when_full": Otherwise.OVERFLOW, "overflow_to": other.pk}
     answer = client.post(f"{QUEUES}{queue.pk}/change/", form_of(queue, **wish), follow=True)
-    told = [str(message) for message in answer.context["messages"]]
+    told = answer.context["adminform"].form.non_field_errors()
     assert told == [f"Contacts would be sent in a circle: {queue} → Other → {queue}."]
     assert policies.draft_of(Queue.objects.get(pk=queue.pk)).settings["overflow_to"] is None

@@ -23,6 +23,7 @@ from django.utils.translation import ngettext
 
 from apps.core.admin_base import ModelAdmin, display, register
 from apps.core.admin_rows import told
+from apps.core.admin_saving import TellsWhy, become
 from apps.core.errors import EMLError
 from apps.core.spreadsheet import safe_row
 from apps.users import selectors as people
@@ -32,7 +33,6 @@ from .. import campaign_figures, campaign_previews, selectors
 from ..choices import CampaignState, DeliveryState, Reason, Way
 from ..models import Campaign, Template
 from ..services import campaign_lists, campaigns
-from .base import TellsWhy, become
 from .campaign_forms import CampaignForm, ListForm
 
 _COLOURS = {

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import InfinitePaginator, ModelAdmin, SelectWidget, register
+from apps.core.admin_saving import TellsWhy, become
 from apps.core.errors import EMLError
 from apps.users import contacts
 from apps.users import selectors as people
@@ -21,7 +22,6 @@ from apps.users.permissions import user_of
 from ..choices import ConsentSource, Reason, Way
 from ..models import Preference, Purpose, Suppression
 from ..services import preferences
-from .base import TellsWhy, become
 
 ADDRESSED_WAYS = [(way.value, way.label) for way in preferences.CONTACT_KINDS]
 REASONS = [(reason.value, reason.label) for reason in (Reason.BOUNCED, Reason.OPTED_OUT)]

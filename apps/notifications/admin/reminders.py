@@ -24,6 +24,7 @@ from apps.core.admin_base import (
     register,
 )
 from apps.core.admin_rows import do_each
+from apps.core.admin_saving import TellsWhy, become
 from apps.users import selectors as people
 from apps.users.forms import zone_choices
 from apps.users.permissions import user_of
@@ -33,7 +34,6 @@ from ..choices import Way
 from ..models import Appointment, Reminder, Template
 from ..services import appointments, reminders
 from . import ledger
-from .base import TellsWhy, become
 
 REPEATS = [
     ("", _("once")),

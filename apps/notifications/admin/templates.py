@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from apps.core.admin_base import ModelAdmin, ReadOnlyAdmin, display, register
+from apps.core.admin_saving import TellsWhy, become
 from apps.core.errors import EMLError
 from apps.users.permissions import user_of
 
@@ -25,7 +26,7 @@ from .. import placeholders, selectors, sms, texts
 from ..choices import Way
 from ..models import Template, TemplateVersion
 from ..services import previews, templates
-from .base import TellsWhy, become, versions_shown
+from .base import versions_shown
 from .texts import PreviewForm, TemplateForm
 
 

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import CheckboxesWidget, ModelAdmin, TextWidget, action, display, register
+from apps.core.admin_saving import become
 from apps.core.errors import EMLError
 from apps.users.permissions import user_of
 
@@ -21,7 +22,6 @@ from .. import published
 from ..choices import DeliveryState
 from ..models import Delivery, WebhookSubscription
 from ..services import webhooks
-from .base import become
 
 LOG_SHOWN = 25
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import ModelAdmin, SelectWidget, TabularInline, action, display, register
 from apps.core.admin_rows import do_each
+from apps.core.admin_saving import TellsWhy, become
 from apps.users.permissions import user_of
 from apps.users.selectors import users_visible_to
 
@@ -25,7 +26,7 @@ from ..choices import State
 from ..models import Agent, AgentSkill, NotReadyReason
 from ..services import agents, clock, supervision
 from . import days
-from .base import TellsWhy, ago, ask
+from .base import ago, ask
 
 # How each state is coloured; grey where nothing is named.
 COLOURS = {
@@ -101,8 +102,7 @@ class AgentAdmin(TellsWhy, ModelAdmin):
         if change:
             supervision.set_capacity(obj, capacity=capacity, by=by)
         else:
-            saved = supervision.start_as_agent(form.cleaned_data["user"], capacity=capacity, by=by)
-            obj.__dict__.update(saved.__dict__)
+            become(obj, supervision.start_as_agent(form.cleaned_data["user"], capacity=capacity, by=by))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

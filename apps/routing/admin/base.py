@@ -1,4 +1,4 @@
-"""What the pages of this floor share: services say why not, and actions that need a choice ask for it on a page."""
+"""What the pages of this floor share: actions that need a choice ask for it on a page, and a few things look alike."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -19,23 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.core.admin_base import site
-from apps.core.admin_rows import told
-from apps.core.errors import EMLError
 
 # A page of the list, and no more: each row is a transaction of its own.
 MOST_AT_ONCE = 200
-
-
-class TellsWhy:
-    """What a service refuses is said on the page; nothing was saved then."""
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            return super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
-        except EMLError as error:
-            for text in told(error):
-                messages.error(request, text)
-            return redirect(request.get_full_path())
 
 
 def ask(

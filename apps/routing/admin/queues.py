@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import HistoryAdmin, display, register
+from apps.core.admin_saving import TellsWhy
 from apps.users.permissions import user_of
 from apps.users.selectors import teams_visible_to
 
@@ -25,7 +26,7 @@ from ..models import Queue
 from ..policy_drafts import PolicyDraft
 from ..services import clock, policies
 from . import trial
-from .base import TellsWhy, ago
+from .base import ago
 from .hours import in_words
 from .policy_page import LevelInline, PolicyFormSet, QueueForm, RouteInline, StepInline, row_of, started_with
 from .versions import versions_table

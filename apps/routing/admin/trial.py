@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from apps.core.admin_base import SelectWidget, TextWidget, site
+from apps.core.admin_rows import told
 from apps.core.errors import EMLError
 from apps.users.models import Customer
 from apps.users.permissions import user_of
@@ -20,7 +21,6 @@ from apps.users.selectors import customers_visible_to, search_customers
 from .. import policy_drafts, selectors
 from ..models import Queue
 from ..services import clock, trial
-from .base import told
 from .decisions import TERMS
 
 LONGEST_WAIT_SECONDS = 86_400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -14,12 +15,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import HistoryAdmin, TabularInline, action, display, panels, register
+from apps.core.admin_rows import do_each
+from apps.core.admin_saving import TellsWhy, become
 
 from .. import selectors
 from ..models import ContactPoint, Customer
 from ..permissions import user_of
 from ..services import customers
-from .base import TellsWhy, become
 from .forms import ContactForm, CustomerForm
 
 
@@ -133,5 +135,5 @@ class CustomerAdmin(TellsWhy, HistoryAdmin):
             }
             return TemplateResponse(request, "admin/users/customer/merge.html", context)
         doubles = [row for row in chosen if row != keep]
-        self.do_each(request, doubles, lambda double, by: customers.merge(keep, double, by=by))
+        do_each(request, doubles, partial(customers.merge, keep, by=user_of(request)))
         return None

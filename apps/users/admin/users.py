@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -12,13 +13,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import HistoryAdmin, ModelAdmin, action, display, register
+from apps.core.admin_rows import do_each
+from apps.core.admin_saving import TellsWhy, become
 
 from .. import policy, selectors
 from ..choices import Role
 from ..models import Team, User
 from ..permissions import user_of
 from ..services import people, roles, teams
-from .base import TellsWhy, become
 from .forms import UserForm
 
 
@@ -115,15 +117,15 @@ class UserAdmin(TellsWhy, HistoryAdmin):
 
     @action(description=_("Sign out everywhere"), permissions=["change"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self.do_each(request, queryset, people.sign_out_everywhere)
+        do_each(request, queryset, partial(people.sign_out_everywhere, by=user_of(request)))
 
     @action(description=_("Switch off"), permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self.do_each(request, queryset, people.deactivate)
+        do_each(request, queryset, partial(people.deactivate, by=user_of(request)))
 
     @action(description=_("Remove two-factor authentication (lost phone)"), permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self.do_each(request, queryset, people.remove_second_factor)
+        do_each(request, queryset, partial(people.remove_second_factor, by=user_of(request)))
 
 
 @register(Team)
