@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib.admin import register, site
+from django.contrib.admin.models import LogEntry
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.defaultfilters import linebreaksbr
@@ -93,6 +95,13 @@ class ModelAdmin(UnfoldModelAdmin):
     list_per_page = 50
     compressed_fields = True
     warn_unsaved_form = True
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet, per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator:
+        """A list that never counts is for many rows; the history of one of them says how long it is."""
+        kind = Paginator if queryset.model is LogEntry else self.paginator
+        return kind(queryset, per_page, *args, **kwargs)
 
 
 class HistoryAdmin(SimpleHistoryAdmin, ModelAdmin):

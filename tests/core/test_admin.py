@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -120,6 +121,14 @@ def test_history_cannot_be_changed(client, root, model: str) -> None:
     assert (
         client.post(reverse(f"admin:core_{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
     )
+
+
+def test_the_history_of_a_row_says_how_long_it_is(client, root) -> None:
+    """The list of events goes on for ever; what was done to one of them does not."""
+    event = make_event()
+    LogEntry.objects.log_actions(root.pk, [event], CHANGE, "looked at")
+    body = client.get(reverse("admin:core_event_history", args=[event.pk])).content.decode()
+    assert "1 entry" in " ".join(body.split())
 
 
 @pytest.mark.parametrize("page", [EVENTS, HANDLINGS])

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from apps.core.events import SYSTEM
 from apps.core.models import Event
@@ -76,7 +77,7 @@ def test_dead_ones_of_one_queue_get_their_tries_back():
 def test_dropping_asks_first():
     row, client = make_delivery(due_at=timezone.now() + timedelta(days=1)), supervisor_page()
     asked = act(client, "sendingqueue", "drop_waiting", queue_of().pk)
-    assert "1 delivery would never go out" in asked.content.decode()
+    assert "1 delivery would never go out. Drop it?</h2>" in asked.content.decode()
     row.refresh_from_db()
     assert row.state == DeliveryState.DUE
     act(client, "sendingqueue", "drop_waiting", queue_of().pk, confirmed="yes")
@@ -93,6 +94,31 @@ def test_the_page_pauses_paces_and_resumes():
     act(client, "sendingqueue", "resume", queue.pk)
     assert (queue_of().is_paused, queue_of().per_minute) == (False, 120)
     assert [what for what, _ in changes()] == ["paused", "pace", "resumed"]
+
+
+def test_nothing_is_a_number_and_little_is_not_nothing():
+    now = timezone.now()
+    for _ in range(3):
+        row = make_delivery(due_at=now - timedelta(seconds=7), state=DeliveryState.SENT, sent_at=now)
+        Attempt.objects.create(delivery=row, number=1, at=now)
+    page = supervisor_page().get(reverse("admin:notifications_sendingqueue_changelist"))
+    (row,) = (row for row in page.context["results"] if "E-mail, Normal" in str(row[1]))
+    text = [strip_tags(cell).split() for cell in row]
+    assert (text[7], text[8], text[10]) == (["0"], ["0"], ["0.3"])
+
+
+def test_the_page_of_a_queue_says_whether_it_runs_and_its_history_is_the_log():
+    """The stream of a queue is read by who may pause it, of whatever team."""
+    client, queue, boss = Client(), queue_of(), make_user(Role.SUPERVISOR, teams=[make_team()])
+    client.force_login(boss)
+    queues.pause(queue.pk, by=boss, now=NOW)
+    shown = client.get(reverse("admin:notifications_sendingqueue_change", args=[queue.pk])).content.decode()
+    assert "Paused" in shown
+    assert "(&#x27;paused" not in shown
+    history = reverse("admin:notifications_sendingqueue_history", args=[queue.pk])
+    log = client.get(history, follow=True)
+    assert [event.payload["what"] for event in log.context["cl"].result_list] == ["paused"]
+    assert client.get(history.replace(str(queue.pk), "999999")).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,15 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -43,8 +48,8 @@ class SendingQueueAdmin(ModelAdmin):
     ]
     list_filter = ["way"]
     actions = ["pause", "resume", "retry_dead", "drop_waiting"]
-    fields = ["way", "priority", "is_paused", "per_minute"]
-    readonly_fields = ["way", "priority", "is_paused"]
+    fields = ["way", "priority", "state_name", "per_minute"]
+    readonly_fields = ["way", "priority", "state_name"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -60,6 +65,15 @@ class SendingQueueAdmin(ModelAdmin):
         for queue in page.result_list:
             queue.figures = known[queue.way, queue.priority]
         return page
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What was done with a queue, from the list too, is in the event log."""
+        queue = self.get_object(request, object_id)
+        if queue is None:
+            raise Http404
+        if not self.has_view_or_change_permission(request, queue):
+            raise PermissionDenied
+        return redirect(reverse("admin:core_event_changelist", query={"q": queue.stream}))
 
     def save_model(
         self, request: HttpRequest, obj: SendingQueue, form: forms.ModelForm, change: bool
@@ -78,8 +92,12 @@ class SendingQueueAdmin(ModelAdmin):
         if queue.is_paused:
             return "paused", _("Paused")
         if queue.per_minute:
-            return "slowed", _("%(count)s a minute") % {"count": queue.per_minute}
+            return "slowed", _("%(count)s/min") % {"count": queue.per_minute}
         return "runs", _("Runs")
+
+    @display(description=_("state"))
+    def state_name(self, queue: SendingQueue) -> Any:
+        return self.state(queue)[1]
 
     @display(description=_("waiting"))
     def waiting(self, queue: Any) -> int:
@@ -89,7 +107,7 @@ class SendingQueueAdmin(ModelAdmin):
     def due(self, queue: Any) -> int:
         return queue.figures.due
 
-    @display(description=_("being sent"))
+    @display(description=_("sending"))
     def leased(self, queue: Any) -> int:
         return queue.figures.leased
 
@@ -98,14 +116,14 @@ class SendingQueueAdmin(ModelAdmin):
         return queue.figures.retrying
 
     @display(description=_("dead"), label={"some": "danger", "none": "success"})
-    def dead(self, queue: Any) -> tuple[str, int]:
-        return ("some" if queue.figures.dead else "none"), queue.figures.dead
+    def dead(self, queue: Any) -> tuple[str, str]:
+        return _counted(queue.figures.dead)
 
-    @display(description=_("for review"), label={"some": "warning", "none": "success"})
-    def review(self, queue: Any) -> tuple[str, int]:
-        return ("some" if queue.figures.review else "none"), queue.figures.review
+    @display(description=_("review"), label={"some": "warning", "none": "success"})
+    def review(self, queue: Any) -> tuple[str, str]:
+        return _counted(queue.figures.review)
 
-    @display(description=_("oldest is late"))
+    @display(description=_("late by"))
     def oldest(self, queue: Any) -> str:
         if queue.figures.oldest_due_at is None:
             return NOTHING
@@ -113,12 +131,18 @@ class SendingQueueAdmin(ModelAdmin):
 
     @display(description=_("a minute"))
     def rate(self, queue: Any) -> str:
-        return f"{queue.figures.per_minute:.0f}"
+        pace = queue.figures.per_minute
+        return f"{pace:.1f}" if 0 < pace < 10 else f"{pace:.0f}"
 
-    @display(description=_("lateness p50, p99"))
-    def lateness(self, queue: Any) -> str:
+    @display(description=_("lateness"))
+    def lateness(self, queue: Any) -> SafeString | str:
+        """In two lines: the table is as wide as its frame."""
         usual, worst = queue.figures.late(0.5), queue.figures.late(0.99)
-        return NOTHING if usual is None or worst is None else f"{span(usual)}, {span(worst)}"
+        if usual is None or worst is None:
+            return NOTHING
+        return format_html(
+            '<span class="whitespace-nowrap">p50 {}<br>p99 {}</span>', span(usual), span(worst)
+        )
 
     # What can be done
 
@@ -162,6 +186,11 @@ class SendingQueueAdmin(ModelAdmin):
             "chosen": chosen,
         }
         return TemplateResponse(request, "admin/notifications/drop.html", context)
+
+
+def _counted(count: int) -> tuple[str, str]:
+    """As text: a label takes the number 0 for nothing to show."""
+    return ("some" if count else "none"), str(count)
 
 
 def span(seconds: float) -> str:

@@ -92,6 +92,10 @@ class SendingQueue(models.Model):
     def __str__(self) -> str:
         return f"{self.get_way_display()}, {self.get_priority_display()}"
 
+    @property
+    def stream(self) -> str:
+        return f"sending:{self.way}.{self.priority}"
+
 
 class DeliveryQuerySet(models.QuerySet):
     def due(self, now: datetime) -> DeliveryQuerySet:

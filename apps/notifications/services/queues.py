@@ -77,7 +77,7 @@ def drop_waiting(queue_id: int, *, by: Actor, now: datetime) -> int:
 
 def _record(queue: SendingQueue, what: str, count: int, *, by: Actor) -> None:
     fact = QueueChanged(way=queue.way, priority=queue.priority, what=what, count=count)
-    events.record(fact, stream=f"sending:{queue.way}.{queue.priority}", actor=by)
+    events.record(fact, stream=queue.stream, actor=by)
 
 
 def _revive(rows: QuerySet[Delivery], *, now: datetime) -> int:
