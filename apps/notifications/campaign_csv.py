@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import re
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from django.utils.translation import gettext as _
 
@@ -43,32 +45,36 @@ class Line:
 
 
 class Mistakes:
-    """Collects what is wrong by line, and says it at once."""
+    """Collects what is wrong with the lines, whoever finds it, and says it at once, the first lines first."""
 
     def __init__(self) -> None:
-        self._told: dict[str, list[str]] = {}
+        self._first: list[tuple[int, str]] = []
         self._count = 0
 
     def add(self, number: int, text: str) -> None:
         self._count += 1
-        if self._count <= MOST_TOLD:
-            self._told.setdefault(_("line %(number)d") % {"number": number}, []).append(text)
+        insort(self._first, (number, text), key=itemgetter(0))
+        del self._first[MOST_TOLD:]
 
     def raise_any(self) -> None:
         if not self._count:
             return
+        told: dict[str, list[str]] = {}
+        for number, text in self._first:
+            told.setdefault(_("line %(number)d") % {"number": number}, []).append(text)
         if self._count > MOST_TOLD:
             more = _("… and %(count)d more mistakes.") % {"count": self._count - MOST_TOLD}
-            self._told[_("more")] = [more]
-        raise errors.ListInvalid(fields=self._told)
+            told[_("more")] = [more]
+        raise errors.ListInvalid(fields=told)
 
 
-def read(data: bytes) -> list[Line]:
-    """The lines of a small list. ListInvalid says what is wrong with which line."""
+def read(data: bytes, mistakes: Mistakes) -> list[Line]:
+    """The lines of a small list that can be read. ListInvalid when it is no list at all."""
     if len(data) > MOST_BYTES:
         raise errors.ListInvalid(_("A list has at most %(most)d MB.") % {"most": MOST_BYTES // 1024**2})
-    lines = list(_limited(lines_of(decoded(data).splitlines(keepends=True))))
+    lines = list(_limited(lines_of(decoded(data).splitlines(keepends=True), mistakes)))
     if not lines:
+        mistakes.raise_any()
         raise errors.ListInvalid(_("There is nobody in this list."))
     return lines
 
@@ -96,13 +102,12 @@ def decoded(data: bytes) -> str:
     return text
 
 
-def lines_of(text: Iterable[str]) -> Iterator[Line]:
-    """From physical lines, one by one. What is wrong is collected and raised at the end, so look at all of it first."""
+def lines_of(text: Iterable[str], mistakes: Mistakes) -> Iterator[Line]:
+    """From physical lines, one by one, without those that are wrong: these are in `mistakes` when all is read."""
     rows = iter(text)
     head = next(rows, "")
     delimiter = max(_DELIMITERS, key=head.count)
     columns = _columns(head, delimiter)
-    mistakes = Mistakes()
     reader = csv.reader(rows, delimiter=delimiter, strict=True)
     start = 2
     while True:
@@ -117,7 +122,6 @@ def lines_of(text: Iterable[str]) -> Iterator[Line]:
         if any(cell.strip() for cell in cells) and (line := _line(start, cells, columns, mistakes)):
             yield line
         start = reader.line_num + 2
-    mistakes.raise_any()
 
 
 def _columns(head: str, delimiter: str) -> list[str]:

@@ -182,6 +182,18 @@ def run(capsys, *words: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+def test_people_read_tables_with_headings_and_sentences(capsys, team) -> None:
+    for words, said in ((["list"], "No reminder is active."), (["due"], "Nothing is due.")):
+        call_command("reminders", *words)
+        assert capsys.readouterr().out == f"{said}\n"
+    Reminder.objects.filter(pk=make_reminder(team).pk).update(next_at=timezone.now())
+    for words in (["list"], ["due"]):
+        call_command("reminders", *words)
+        printed = capsys.readouterr().out
+        assert all(name in printed for name in ("id", "state", "next_at", "customer:"))
+        assert f"{Reminder.objects.get().next_at:.%f}" not in printed
+
+
 def test_the_command_lists_previews_sends_and_cancels(capsys, team) -> None:
     reminder = make_reminder(team, rrule="FREQ=DAILY")
     assert [row["id"] for row in run(capsys, "list")] == [reminder.pk]

@@ -21,7 +21,10 @@ from tests.notifications.gate import NOW, Time
 
 
 def read(text: str | bytes) -> list[campaign_csv.Line]:
-    return campaign_csv.read(text if isinstance(text, bytes) else text.encode())
+    mistakes = campaign_csv.Mistakes()
+    lines = campaign_csv.read(text if isinstance(text, bytes) else text.encode(), mistakes)
+    mistakes.raise_any()
+    return lines
 
 
 def refused(text: str | bytes) -> errors.ListInvalid:
@@ -178,6 +181,29 @@ def test_one_wrong_line_and_nothing_is_taken_over(team, campaign) -> None:
     assert said["line 6"] == "These are different customers"
     assert said.keys() == {f"line {n}" for n in (3, 4, 5, 6, 7, 8)}
     assert not CampaignRecipient.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_read_and_who_is_not_there_are_said_at_once(team, campaign) -> None:
+    add_email(make_customer([team]), "ada@example.org")
+    mistakes = campaign_csv.Mistakes()
+    text = "email,n\nada@example.org,1\nnobody@example.org,2\nada@example.org\n,4\nno address,5\n"
+    lines = campaign_csv.read(text.encode(), mistakes)
+    with pytest.raises(errors.ListInvalid) as caught:
+        campaign_lists.add(campaign.pk, lines, by=SYSTEM, now=NOW, mistakes=mistakes)
+    assert list(caught.value.fields) == [f"line {n}" for n in (3, 4, 5, 6)]
+    assert not CampaignRecipient.objects.exists()
+
+
+def test_the_first_lines_are_named_whatever_is_wrong_with_them() -> None:
+    mistakes = campaign_csv.Mistakes()
+    for number in (*range(60, 120), *range(2, 30)):
+        mistakes.add(number, "wrong")
+    with pytest.raises(errors.ListInvalid) as caught:
+        mistakes.raise_any()
+    *lines, more = caught.value.fields
+    assert lines == [f"line {n}" for n in (*range(2, 30), *range(60, 82))]
+    assert caught.value.fields[more] == ["… and 38 more mistakes."]
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ from django.utils import timezone
 from apps.core.events import SYSTEM
 from apps.notifications.choices import CampaignState
 from apps.notifications.models import Campaign, CampaignRecipient, Segment
-from apps.notifications.services import campaigns, feeding, sending
+from apps.notifications.services import campaign_lists, campaigns, feeding, sending
 from apps.users.choices import Role
 from tests.factories import make_customer, make_team, make_template, make_user
 from tests.notifications.campaigning import make_campaign, make_segment, people
@@ -248,10 +248,11 @@ def test_a_list_is_uploaded_whole_or_not_at_all_and_removed(client, boss, team) 
     campaign = make_campaign(team, segment=None)
     assert "Upload a list" in page(client, "campaign_change", campaign.pk)
     assert "Start …" not in page(client, "campaign_change", campaign.pk)
-    wrong = post(client, "campaign_upload", campaign.pk, file=file("external_id\nC0\nC9\n\nC8\n"))
+    wrong = post(client, "campaign_upload", campaign.pk, file=file("external_id\nC0\nC9\nC1,x\n\nC8\n"))
     assert wrong.status_code == 200
     assert "line 3: There is no such customer: C9." in wrong.content.decode()
-    assert "line 5: There is no such customer: C8." in wrong.content.decode()
+    assert "line 4: 2 cells instead of 1." in wrong.content.decode()
+    assert "line 6: There is no such customer: C8." in wrong.content.decode()
     assert not CampaignRecipient.objects.exists()
     good = client.post(
         reverse("admin:notifications_campaign_upload", args=[campaign.pk]),
@@ -334,7 +335,7 @@ def test_the_command_imports_starts_shows_and_stops(capsys, team, tmp_path: Path
     assert run(capsys, "show", number)[0]["waiting"] == 3
 
 
-def test_the_command_takes_over_batch_by_batch_and_goes_on_when_run_again(
+def test_the_command_checks_all_then_takes_over_batch_by_batch_and_goes_on_when_run_again(
     capsys, team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.notifications.management.commands import campaign as command
@@ -346,16 +347,25 @@ def test_the_command_takes_over_batch_by_batch_and_goes_on_when_run_again(
     listed.write_text("external_id\n" + "".join(f"C{number}\n" for number in range(5)))
     with pytest.raises(CommandError, match="line 5: There is no such customer: C3"):
         run(capsys, "import", str(campaign.pk), "--csv", str(listed))
-    assert CampaignRecipient.objects.count() == 2
+    assert not CampaignRecipient.objects.exists()
     make_customer([team], external_id="C3")
+    with monkeypatch.context() as there:
+        left = [campaign_lists.add]
+        there.setattr(campaign_lists, "add", lambda *args, **more: left.pop()(*args, **more))
+        with pytest.raises(IndexError):
+            run(capsys, "import", str(campaign.pk), "--csv", str(listed))
+    assert CampaignRecipient.objects.count() == 2
     assert run(capsys, "import", str(campaign.pk), "--csv", str(listed))[0]["new"] == 3
 
 
 def test_the_command_says_what_is_wrong(capsys, team, tmp_path: Path) -> None:
     campaign, listed = make_campaign(team, segment=None), tmp_path / "list.csv"
-    listed.write_text("external_id,n\nC0\n")
+    listed.write_text("external_id,n\nC0,1\nC0\n")
     for words, said in (
-        (["import", str(campaign.pk), "--csv", str(listed)], "line 2: 1 cells instead of 2"),
+        (
+            ["import", str(campaign.pk), "--csv", str(listed)],
+            "line 2: There is no .*\nline 3: 1 cells instead of 2",
+        ),
         (["import", str(campaign.pk), "--csv", str(tmp_path / "none.csv")], "cannot be read"),
         (["start", str(campaign.pk)], "Nobody would get it"),
         (["pause", str(campaign.pk)], "not running"),
@@ -371,7 +381,12 @@ def test_people_read_words_and_tables(capsys, team) -> None:
     assert "There are no campaigns." in capsys.readouterr().out
     make_campaign(team, name="One [b]")
     make_campaign(team, name="Two")
+    Campaign.objects.filter(pk=make_campaign(team, name="Over").pk).update(ended_at=timezone.now())
     call_command("campaign", "list")
-    assert "Two" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in ("starts_at", "One [b]", "Two"))
+    ended = Campaign.objects.get(name="Over").ended_at
+    assert f"{ended:%Y-%m-%d}" in printed
+    assert f"{ended:.%f}" not in printed
     call_command("campaign", "show", str(Campaign.objects.first().pk))
     assert "planned: 0" in capsys.readouterr().out

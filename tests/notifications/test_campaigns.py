@@ -80,7 +80,9 @@ def test_a_list_fills_in_its_columns(team, gate, clock) -> None:
     customer = people(1, team)[0]
     template = make_template({"email": {"en": {"subject": "{list.amount|0}", "body": "{list.amount}"}}})
     campaign = make_campaign(team, segment=None, template=template)
-    lines = campaign_csv.read(f"email,amount\nC{customer.pk}@EXAMPLE.org,12 €\n".encode())
+    lines = campaign_csv.read(
+        f"email,amount\nC{customer.pk}@EXAMPLE.org,12 €\n".encode(), campaign_csv.Mistakes()
+    )
     campaign_lists.add(campaign.pk, lines, by=SYSTEM, now=NOW)
     start(campaign, clock)
     run(clock)
@@ -405,7 +407,7 @@ def test_what_would_happen_is_foreseen_by_the_same_function(team, clock) -> None
 def test_a_customers_page_knows_what_is_still_to_come(team, clock) -> None:
     there = people(1, team, time_zone="Asia/Tokyo")[0]
     campaign = make_campaign(team, segment=None, date=date(2026, 3, 12), time=time(9))
-    lines = campaign_csv.read(f"email\nc{there.pk}@example.org\n".encode())
+    lines = campaign_csv.read(f"email\nc{there.pk}@example.org\n".encode(), campaign_csv.Mistakes())
     campaign_lists.add(campaign.pk, lines, by=SYSTEM, now=NOW)
     period = {"start": NOW, "end": NOW + timedelta(days=7), "now": NOW}
     assert ledger.of_customer(there, **period).coming == []
@@ -450,7 +452,9 @@ def test_ledger_counts_turns_from_the_start_of_a_campaign_that_has_not_begun(tea
         team, segment=None, per_minute=1, date=date(2026, 3, 12), time=time(9), zone="UTC"
     )
     lines = "email\n" + "".join(f"c{one.pk}@example.org\n" for one in everybody)
-    campaign_lists.add(campaign.pk, campaign_csv.read(lines.encode()), by=SYSTEM, now=NOW)
+    campaign_lists.add(
+        campaign.pk, campaign_csv.read(lines.encode(), campaign_csv.Mistakes()), by=SYSTEM, now=NOW
+    )
     start(campaign, clock)
     begin = datetime(2026, 3, 12, 9, tzinfo=UTC)
     assert [foreseen_at(one) for one in everybody] == [begin, begin + timedelta(minutes=1)]

@@ -24,7 +24,9 @@ def campaign(gate, clock) -> Campaign:
     team = make_team()
     made = make_campaign(team, segment=None)
     lines = "email,amount\n" + "".join(f"c{one.pk}@example.org,12\n" for one in people(3, team))
-    campaign_lists.add(made.pk, campaign_csv.read(lines.encode()), by=SYSTEM, now=NOW)
+    campaign_lists.add(
+        made.pk, campaign_csv.read(lines.encode(), campaign_csv.Mistakes()), by=SYSTEM, now=NOW
+    )
     start(made, clock)
     run(clock)
     return Campaign.objects.get(ended_at__isnull=False)

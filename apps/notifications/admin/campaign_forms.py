@@ -70,7 +70,7 @@ class CampaignForm(forms.ModelForm):
 
 
 class ListForm(forms.Form):
-    """Its lines are read already when it is valid."""
+    """Its lines are read already when it is valid; those that cannot be read are in `mistakes`."""
 
     file = forms.FileField(
         label=_("List (CSV)"),
@@ -83,8 +83,12 @@ class ListForm(forms.Form):
         ),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mistakes = campaign_csv.Mistakes()
+
     def clean_file(self) -> list[campaign_csv.Line]:
         file = self.cleaned_data["file"]
         if file.size > campaign_csv.MOST_BYTES:
             raise ValidationError(_now("A list has at most 5 MB."))
-        return campaign_csv.read(file.read())
+        return campaign_csv.read(file.read(), self.mistakes)

@@ -204,8 +204,8 @@ class CampaignAdmin(TellsWhy, ModelAdmin):
         return self._ask(request, row, "upload", form=form, wrong=wrong, has_list=has_list)
 
     def _take_over(self, request: HttpRequest, row: Campaign, form: ListForm) -> HttpResponse:
-        lines = form.cleaned_data["file"]
-        added = campaign_lists.add(row.pk, lines, by=user_of(request), now=timezone.now())
+        by, now = user_of(request), timezone.now()
+        added = campaign_lists.add(row.pk, form.cleaned_data["file"], by=by, now=now, mistakes=form.mistakes)
         text = ngettext(
             "%(new)s customer is new in the list", "%(new)s customers are new in the list", added.new
         )

@@ -36,17 +36,20 @@ class Added:
     again: int
 
 
-def add(campaign_id: int, lines: Sequence[Line], *, by: Actor, now: datetime) -> Added:
+def add(
+    campaign_id: int, lines: Sequence[Line], *, by: Actor, now: datetime, mistakes: Mistakes | None = None
+) -> Added:
     """Make the customers of these lines recipients of a draft. Who is meant twice gets it once, as the first line says.
 
-    One transaction: ListInvalid names the lines that mean nobody, or several, and nothing is taken over then. Raises
-    CampaignHasBegun; CampaignInvalid when the campaign has a segment.
+    One transaction: ListInvalid names the lines that mean nobody, or several, with those that could not be read
+    (`mistakes`), and nothing is taken over then. Raises CampaignHasBegun; CampaignInvalid when the campaign has a
+    segment.
     """
+    mistakes = mistakes or Mistakes()
     with transaction.atomic():
-        row = campaigns.draft(campaign_id)
-        if row.segment_id:
-            raise errors.CampaignInvalid(_("This campaign has a segment; a list is for those without one."))
-        people = _people(row, lines)
+        row = _without_segment(campaign_id)
+        people = _people(row, lines, mistakes)
+        mistakes.raise_any()
         there = set(row.recipients.values_list("customer", flat=True))
         new = [(pk, line) for pk, line in people.items() if pk not in there]
         bulk.insert(
@@ -63,6 +66,12 @@ def add(campaign_id: int, lines: Sequence[Line], *, by: Actor, now: datetime) ->
         return Added(len(new), len(lines) - len(new))
 
 
+def check(campaign_id: int, lines: Sequence[Line], *, mistakes: Mistakes) -> None:
+    """What `add` would say of these lines, for lists that are taken over in parts. Raises what it raises besides."""
+    with transaction.atomic():
+        _people(_without_segment(campaign_id), lines, mistakes)
+
+
 def remove(campaign_id: int, *, by: Actor) -> int:
     """Take the whole list out of a draft; returns how many people that were. Raises CampaignHasBegun."""
     with transaction.atomic():
@@ -75,16 +84,21 @@ def remove(campaign_id: int, *, by: Actor) -> int:
         return count
 
 
-def _people(row: Campaign, lines: Sequence[Line]) -> dict[int, Line]:
+def _without_segment(campaign_id: int) -> Campaign:
+    row = campaigns.draft(campaign_id)
+    if row.segment_id:
+        raise errors.CampaignInvalid(_("This campaign has a segment; a list is for those without one."))
+    return row
+
+
+def _people(row: Campaign, lines: Sequence[Line], mistakes: Mistakes) -> dict[int, Line]:
     """The customers meant, each with the first line that means him."""
-    mistakes = Mistakes()
     tidy = [_tidied(line, mistakes) for line in lines]
     known = {name: _looked_up(row, name, (who[name] for who in tidy if name in who)) for name in _SOURCES}
     people: dict[int, Line] = {}
     for line, who in zip(lines, tidy, strict=True):
         if who and (pk := _one(line, who, known, mistakes)):
             people.setdefault(pk, line)
-    mistakes.raise_any()
     return people
 
 

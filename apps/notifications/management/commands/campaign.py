@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -12,11 +11,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM
 from apps.notifications import campaign_csv, campaign_figures
+from apps.notifications.management import rows
 from apps.notifications.models import Campaign
 from apps.notifications.services import campaign_lists, campaigns
 from apps.routing.services import clock
@@ -66,7 +65,7 @@ class Command(BaseCommand):
         except EMLError as error:
             said = [f"{line}: {' '.join(texts)}" for line, texts in error.fields.items()]
             raise CommandError("\n".join([str(error), *said])) from error
-        self._print(found, as_json=options["json"])
+        self._print(action, found, as_json=options["json"])
 
     def _act(self, action: str, *, id: int, csv: Path | None = None, **_: Any) -> Iterator[dict[str, Any]]:
         if csv is not None:
@@ -75,18 +74,22 @@ class Command(BaseCommand):
             yield _shown(_ACTS[action](id, by=SYSTEM, now=clock.now()))
 
     def _import(self, campaign_id: int, path: Path) -> dict[str, Any]:
-        """Read whole before anything is written; then in batches, each taken over whole or not at all. Running it
-        again goes on: who is in the campaign already is not added again."""
+        """Read and checked whole before anything is written; then in batches, each taken over whole or not at all.
+        Running it again goes on: who is in the campaign already is not added again."""
         try:
             text = campaign_csv.decoded(path.read_bytes())
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         physical = text.splitlines(keepends=True)
-        count = sum(1 for _line in campaign_csv.lines_of(physical))
-        rest, new, again = campaign_csv.lines_of(physical), 0, 0
+        count, new, again = 0, 0, 0
+        mistakes = campaign_csv.Mistakes()
+        for batch in _batches(physical, mistakes):
+            campaign_lists.check(campaign_id, batch, mistakes=mistakes)
+            count += len(batch)
+        mistakes.raise_any()
         with self._progress() as progress:
             task = progress.add_task("Importing", total=count)
-            while batch := list(islice(rest, BATCH)):
+            for batch in _batches(physical, mistakes):
                 added = campaign_lists.add(campaign_id, batch, by=SYSTEM, now=clock.now())
                 new, again = new + added.new, again + added.again
                 progress.advance(task, len(batch))
@@ -97,23 +100,19 @@ class Command(BaseCommand):
         # What programs read stays clean: the bar goes to where people look.
         return Progress(*columns, console=Console(stderr=True), transient=True)
 
-    def _print(self, rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    def _print(self, action: str, found: list[rows.Row], *, as_json: bool) -> None:
         if as_json:
-            for row in rows:
-                self.stdout.write(json.dumps(row))
-            return
-        console = Console(file=self.stdout, highlight=False)  # type: ignore[arg-type]
-        if not rows:
-            console.print("There are no campaigns.")
-        elif len(rows) > 1 and rows[0].keys() == rows[1].keys():
-            table = Table(*rows[0])
-            for row in rows:
-                table.add_row(*(_text(value) for value in row.values()))
-            console.print(table)
+            rows.as_json(found, to=self.stdout)
+        elif action == "list":
+            rows.as_table(found, to=self.stdout, otherwise="There are no campaigns.")
         else:
-            for row in rows:
-                for name, value in row.items():
-                    console.print(f"{name}: {_text(value)}", markup=False)
+            rows.as_lines(found, to=self.stdout)
+
+
+def _batches(physical: list[str], mistakes: campaign_csv.Mistakes) -> Iterator[list[campaign_csv.Line]]:
+    lines = campaign_csv.lines_of(physical, mistakes)
+    while batch := list(islice(lines, BATCH)):
+        yield batch
 
 
 def _get(campaign_id: int) -> Campaign:
@@ -128,8 +127,8 @@ def _row(row: Campaign) -> dict[str, Any]:
         "id": row.pk,
         "name": row.name,
         "state": row.state,
-        "starts_at": row.starts_at.isoformat() if row.starts_at else None,
-        "ended_at": row.ended_at.isoformat() if row.ended_at else None,
+        "starts_at": row.starts_at,
+        "ended_at": row.ended_at,
     }
 
 
@@ -144,9 +143,3 @@ def _shown(row: Campaign) -> dict[str, Any]:
         for name in ("held", "suppressed")
     }
     return _row(row) | counts | reasons
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {count}" for name, count in value.items()) or "–"
-    return "–" if value is None else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from itertools import islice
 from typing import Any
@@ -13,11 +12,18 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.core.errors import EMLError
 from apps.core.events import SYSTEM
 from apps.notifications import ledger
+from apps.notifications.management import rows
 from apps.notifications.models import Reminder
 from apps.notifications.services import reminders
 from apps.routing.services import clock
 
 MOST_SHOWN = 1000
+# What lists say when they are empty.
+_NOTHING = {
+    "list": "No reminder is active.",
+    "due": "Nothing is due.",
+    "preview": "Nothing more comes of it.",
+}
 
 
 class Command(BaseCommand):
@@ -41,12 +47,15 @@ class Command(BaseCommand):
 
     def handle(self, *, action: str, **options: Any) -> None:
         try:
-            rows = getattr(self, f"_{action}")(**options)
+            found = getattr(self, f"_{action}")(**options)
         except EMLError as error:
             raise CommandError(str(error)) from error
-        for row in rows:
-            text = json.dumps(row) if options["json"] else "  ".join(str(value) for value in row.values())
-            self.stdout.write(text)
+        if options["json"]:
+            rows.as_json(found, to=self.stdout)
+        elif action in _NOTHING:
+            rows.as_table(found, to=self.stdout, otherwise=_NOTHING[action])
+        else:
+            rows.as_lines(found, to=self.stdout)
 
     def _list(self, **_: Any) -> list[dict[str, Any]]:
         return [_shown(row) for row in _active()[:MOST_SHOWN]]
@@ -72,10 +81,10 @@ class Command(BaseCommand):
 def _foreseen(line: ledger.Line, zone: ZoneInfo) -> dict[str, Any]:
     """By the recipient's clock, as on the page of the reminder."""
     return {
-        "meant_for": line.meant_for.astimezone(zone).isoformat(),
+        "meant_for": line.meant_for.astimezone(zone),
         "way": line.row.way,
         "fate": line.fate.value,
-        "at": line.at.astimezone(zone).isoformat() if line.at else None,
+        "at": line.at.astimezone(zone) if line.at else None,
         "reason": line.reason.value if line.reason else None,
     }
 
@@ -89,7 +98,7 @@ def _shown(row: Reminder) -> dict[str, Any]:
     return {
         "id": row.pk,
         "state": row.state,
-        "next_at": row.next_at.isoformat() if row.next_at else None,
+        "next_at": row.next_at,
         "to": person.actor_ref if person else None,
         "repeats": row.rrule,
     }
