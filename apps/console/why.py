@@ -57,5 +57,5 @@ def _upper(text: str) -> str:
 _SENTENCES = {
     "last agent": lambda raw: _("the customer knows you"),
     "fit": _fit,
-    "idle": lambda raw: _("you have been idle for %(duration)s") % {"duration": duration(raw)},
+    "idle": lambda raw: _("nothing new has rung here for %(duration)s") % {"duration": duration(raw)},
 }

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from .errors import EMLError
@@ -20,14 +21,17 @@ def told(error: EMLError) -> list[str]:
 
 def do_each(request: HttpRequest, rows: Iterable[Model], do: Callable[[Any], Any]) -> None:
     """Do it to each row; what cannot be done is named with its reason, and hinders no other."""
-    done = 0
+    done = total = 0
     for row in rows:
+        total += 1
         try:
             do(row)
             done += 1
         except EMLError as error:
             messages.error(request, f"{row}: {' '.join(told(error))}")
-    if done:
+    if 0 < done < total:
+        messages.warning(request, _("Done for %(done)s of %(total)s.") % {"done": done, "total": total})
+    elif done:
         messages.success(
             request, ngettext("Done for %(count)s.", "Done for all %(count)s.", done) % {"count": done}
         )

@@ -18,7 +18,8 @@ from .models import Calendar, CalendarDay, Item, Queue
 from .models.hours import WEEKDAYS
 
 # So far ahead customers are told when somebody is there.
-TOLD = timedelta(days=7)
+# Today's weekday once more, with all its hours: today may have none left.
+TOLD = timedelta(days=8)
 
 
 class HoursNow(NamedTuple):

@@ -20,6 +20,12 @@ class Interval(NamedTuple):
     started_at: datetime
     ended_at: datetime | None
 
+    @property
+    def seconds(self) -> int:
+        """Of one that has ended. Each end is cut to the second on the universal clock, so that parts add up exactly."""
+        assert self.ended_at is not None
+        return _second(self.ended_at) - _second(self.started_at)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkingTime:
@@ -44,16 +50,12 @@ class WorkingTime:
 
 
 def total(intervals: Iterable[Interval], *, start: datetime, end: datetime) -> WorkingTime:
-    """What of these intervals lies between two moments; `end` cuts off what still lasts.
-
-    Each boundary is cut to the second on the universal clock, so that parts add up to the whole exactly.
-    """
+    """What of these intervals lies between two moments; `end` cuts off what still lasts."""
     by_state: dict[str, int] = {}
     by_reason: dict[str, int] = {}
     for interval in intervals:
         since = max(interval.started_at, start)
-        until = min(interval.ended_at or end, end)
-        seconds = _second(until) - _second(since)
+        seconds = interval._replace(started_at=since, ended_at=min(interval.ended_at or end, end)).seconds
         if seconds <= 0:
             continue
         by_state[interval.state] = by_state.get(interval.state, 0) + seconds

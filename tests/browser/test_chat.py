@@ -355,9 +355,9 @@ def test_nothing_sticks_out(new_context, width: int) -> None:
 # Closed, and called back
 
 
-def close_queue(place: Place, **fields) -> dt.date:
+def close_queue(place: Place, days: int = 3, **fields) -> dt.date:
     """Open on a day to come only, so it is closed now whatever the hour."""
-    opens = timezone.now().date() + dt.timedelta(days=3)
+    opens = timezone.now().date() + dt.timedelta(days=days)
     calendar = make_calendar()
     CalendarDay.objects.create(
         calendar=calendar, date=opens, name="Open day", ranges="08:00-12:30, 13:30-18:00"
@@ -377,6 +377,15 @@ def test_closed_chat_tells_when_it_opens_on_the_visitors_clock(new_context) -> N
     expect(page.locator("[data-ref=opening-days] dt")).to_have_text(f"{opens:%A}")
     expect(page.locator("[data-ref=opening-days] dd")).to_have_text("1:30 PM–6:00 PM, 7:00 PM–11:30 PM")
     expect(page.get_by_role("radio", name="Call me")).to_be_hidden()
+
+
+def test_todays_weekday_is_told_when_today_is_over(new_context) -> None:
+    opens = close_queue(open_place(), days=7)
+    page = new_context(timezone_id="UTC").new_page()
+    page.goto("/chat/support/")
+    page.get_by_text("Opening times, on your clock").click()
+    expect(page.locator("[data-ref=opening-days] dt")).to_have_text(f"{opens:%A}")
+    expect(page.locator("[data-ref=opening-days] dd")).to_have_text("8:00 AM–12:30 PM, 1:30 PM–6:00 PM")
 
 
 def test_who_comes_while_it_is_closed_may_ask_to_be_called(page: Page) -> None:

@@ -31,12 +31,13 @@ def term(name: str, raw: int, weight: int = 1) -> list[Any]:
     [
         ([], [], "Nobody else is signed in for it."),
         ([], [[2, None, "busy: 12 of 12 units"]], "You are the only one free for it."),
-        ([term("idle", 90)], [[2, 40, ""]], "You have been idle for 1 min."),
+        ([term("idle", 90)], [[2, 40, ""]], "Nothing new has rung here for 1 min."),
         ([term("waited", 500), term("credit", 90)], [[2, 40, ""]], "You come first among equals."),
         (
             [term("idle", 20), term("fit", 3, 10), term("last agent", 1, 60)],
             [[2, 40, ""]],
-            "The customer knows you, your skills are 3 levels above what is asked and you have been idle for 20 s.",
+            "The customer knows you, your skills are 3 levels above what is asked and nothing new has rung here "
+            "for 20 s.",
         ),
         (
             [term("fit", 1, 10)],
@@ -44,7 +45,7 @@ def term(name: str, raw: int, weight: int = 1) -> list[Any]:
             "Nobody else is signed in for it. Your skills are 1 level above what is asked.",
         ),
         # A negative weight keeps experts free: then fit does not speak for him.
-        ([term("fit", 3, -10), term("idle", 4000)], [[2, 4, ""]], "You have been idle for 1 h 6 min."),
+        ([term("fit", 3, -10), term("idle", 4000)], [[2, 4, ""]], "Nothing new has rung here for 1 h 6 min."),
     ],
 )
 def test_why_you_in_a_sentence(terms, others, sentence) -> None:

@@ -418,7 +418,7 @@ def test_pausing_asks_for_the_reason_first(queue, as_boss):
 def test_who_cannot_be_paused_is_named_and_hinders_nobody(queue, as_boss):
     here, gone = make_agent(queue.team), make_agent(queue.team, chosen=Chosen.SIGNED_OUT)
     answer = act(as_boss, AGENTS, "set_not_ready", [gone, here], apply=1, reason=make_reason().pk)
-    assert sorted(told(answer)) == ["Done for 1.", f"{gone.user.name}: This agent is not signed in."]
+    assert sorted(told(answer)) == ["Done for 1 of 2.", f"{gone.user.name}: This agent is not signed in."]
     assert Agent.objects.get(pk=here.pk).chosen == Chosen.NOT_READY
 
 
@@ -472,12 +472,26 @@ def test_work_is_given_in_bulk_to_an_agent_who_is_asked_for_first(queue, as_boss
     assert_in_order()
 
 
+def test_work_to_be_given_is_named_at_the_same_cost_however_much(queue, as_boss):
+    make_agent(queue.team)
+    items = [put_in_line(queue) for _ in range(4)]
+    costs = []
+    for chosen in (items[:1], items):
+        with CaptureQueriesContext(connection) as queries:
+            text = errors_of(act(as_boss, LINE, "reassign", chosen))
+        costs.append(len(queries))
+        for item in chosen:
+            assert f"#{item.conversation_id} {item.conversation.customer} ({queue})" in text
+    assert costs[0] == costs[1]
+
+
 def test_what_does_not_fit_is_named(queue, as_boss):
     agent = make_agent(queue.team, capacity=4)
     items = [put_in_line(queue), put_in_line(queue)]
     answer = act(as_boss, LINE, "reassign", items, apply=1, agent=agent.pk)
     assert len(told(answer)) == 2
-    assert any("This agent has no room for it." in text for text in told(answer))
+    refused = {f"{item}: This agent has no room for it." for item in items}
+    assert [len(refused & {*told(answer)}), "Done for 1 of 2." in told(answer)] == [1, True]
     assert_in_order()
 
 

@@ -294,6 +294,18 @@ def test_page_shows_sums_and_intervals_in_the_viewers_zone(agent, boss):
     )
 
 
+def test_rows_of_the_page_add_up_to_its_sums(agent, boss):
+    ends = [0, 9.9, 20.3, 29.9, 40.3, 60.2]
+    states = [State.AVAILABLE, State.ON_CONTACT] * 3
+    keep(agent, *(interval(s, *span) for s, span in zip(states, pairwise(ends), strict=False)))
+    shown = as_(boss).get(f"/admin/routing/agent/{agent.pk}/day/?date=2026-03-02").context
+    seconds = [
+        sum(60**n * int(part) for n, part in enumerate(reversed(row[3].split(":"))))
+        for row in shown["intervals"]
+    ]
+    assert (sum(seconds), shown["staffed"]) == (60, "0:01:00")
+
+
 def test_page_of_a_day_that_cannot_be_read_is_today(agent, boss):
     answer = as_(boss).get(f"/admin/routing/agent/{agent.pk}/day/?date=yesterday")
     assert answer.status_code == 200

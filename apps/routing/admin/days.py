@@ -84,8 +84,6 @@ def _part(seconds: int, whole: int) -> str:
 
 
 def _told(interval: Interval) -> tuple[Any, Any, str, str]:
-    assert interval.ended_at is not None, "cut to the day"
     state = State(interval.state).label
-    seconds = int((interval.ended_at - interval.started_at).total_seconds())
     words = f"{state}: {interval.reason}" if interval.reason else str(state)
-    return interval.started_at, interval.ended_at, words, clock_face(seconds)
+    return interval.started_at, interval.ended_at, words, clock_face(interval.seconds)

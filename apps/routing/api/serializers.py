@@ -304,7 +304,7 @@ class StandingSerializer(StrictSerializer):
         read_only=True, allow_blank=True, help_text="The holiday or special day, if it is one."
     )
     openings = OpeningSerializer(
-        many=True, read_only=True, help_text="In the next seven days; empty when it never closes."
+        many=True, read_only=True, help_text="In the next eight days; empty when it never closes."
     )
     offers_callback = StrictBooleanField(
         read_only=True, help_text="Whether you may ask to be called, or written to, when it is your turn."

@@ -172,7 +172,7 @@ class Migration(migrations.Migration):
                     "w_idle",
                     models.SmallIntegerField(
                         default=1,
-                        help_text="1: the longest idle agent first. 0: idle time does not count.",
+                        help_text="1: whom nothing new has rung for longest first. 0: idle time does not count.",
                         verbose_name="weight of idle time",
                     ),
                 ),
@@ -862,7 +862,7 @@ class Migration(migrations.Migration):
                     "w_idle",
                     models.SmallIntegerField(
                         default=1,
-                        help_text="1: the longest idle agent first. 0: idle time does not count.",
+                        help_text="1: whom nothing new has rung for longest first. 0: idle time does not count.",
                         verbose_name="weight of idle time",
                     ),
                 ),

@@ -53,7 +53,7 @@ class Queue(models.Model):
     w_idle = models.SmallIntegerField(
         _("weight of idle time"),
         default=1,
-        help_text=_("1: the longest idle agent first. 0: idle time does not count."),
+        help_text=_("1: whom nothing new has rung for longest first. 0: idle time does not count."),
     )
     w_last = models.SmallIntegerField(
         _("weight of the last agent"),

@@ -88,7 +88,7 @@ class Item(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.queue_id}/{self.conversation_id}"
+        return f"#{self.conversation_id} {self.conversation.customer} ({self.queue})"
 
 
 class Decision(models.Model):

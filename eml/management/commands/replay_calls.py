@@ -36,7 +36,7 @@ COLUMNS = (
     ("mean_wait_seconds", "mean wait", " s"),
     ("mean_wait_answered_seconds", "of answered", " s"),
     ("service_level_percent", "service level", " %"),
-    ("occupancy_percent", "occupancy", " %"),
+    ("utilisation_percent", "talk ÷ staffed", " %"),
 )
 
 
@@ -78,13 +78,14 @@ class Command(BaseCommand):
         try:
             run = self._play(planned, built, options)
             replayed = self._replayed(run, built, options["speed"])
+            occupancy = figures.occupancy_in_replay(built, now=clock.now())
         finally:
             # What the database forgot while it was away must not be asked.
             close_old_connections()
             hall.take_down(built)
         staffed = figures.staffed_in_log(planned.shifts)
         actual = figures.by_queue(figures.of_log(calls), staffed_seconds=staffed)
-        self._report(run, actual, replayed, options)
+        self._report(run, actual, replayed, occupancy, options)
         if run.faults or run.journal.refusals or run.journal.troubles:
             raise SystemExit(1)
 
@@ -132,14 +133,21 @@ class Command(BaseCommand):
         return figures.by_queue(outcomes, staffed_seconds=staffed)
 
     def _report(
-        self, run: Run, actual: dict[str, Figures], replayed: dict[str, Figures], options: dict[str, Any]
+        self,
+        run: Run,
+        actual: dict[str, Figures],
+        replayed: dict[str, Figures],
+        occupancy: float | None,
+        options: dict[str, Any],
     ) -> None:
         delay = statistics.median(run.delays) if run.delays else 0.0
         faults = sorted(run.faults) + run.journal.refusals + run.journal.troubles
         if options["json"]:
             told = {name: options[name] for name in ("date", "speed", "seed")} | {
                 "service_level": figures.SERVICE_LEVEL,
+                "utilisation": figures.UTILISATION,
                 "occupancy": figures.OCCUPANCY,
+                "occupancy_percent": occupancy,
                 "actual": {name: asdict(found) for name, found in actual.items()},
                 "replayed": {name: asdict(found) for name, found in replayed.items()},
                 "server_delay_seconds_p50": round(delay, 3),
@@ -150,7 +158,9 @@ class Command(BaseCommand):
             return
         title = f"{options['date']}, {options['speed']:g} times as fast, seed {options['seed']}"
         self._show(actual, replayed, title=title)
-        self.stdout.write(f"service level: {figures.SERVICE_LEVEL}; occupancy: {figures.OCCUPANCY}")
+        self.stdout.write(f"service level: {figures.SERVICE_LEVEL}; talk ÷ staffed: {figures.UTILISATION}")
+        share = "none" if occupancy is None else f"{occupancy} %"
+        self.stdout.write(f"occupancy of the replay: {share} ({figures.OCCUPANCY})")
         self.stdout.write(f"median delay of the server between two calls of an agent: {delay * 1000:.0f} ms")
         for fault in faults[:MOST_FAULTS_SHOWN]:
             self.stdout.write(f"  ✗ {fault}")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from apps.messaging.models import Conversation
+from apps.routing import working_time
 from apps.routing.choices import State
 from apps.routing.models import PresenceInterval
+from apps.routing.working_time import Interval
 
 from .hall import Hall
 from .log import Call
@@ -18,7 +20,9 @@ from .plan import Shift
 TARGET_SECONDS = 20
 # Five ways are in use; the name says which this is.
 SERVICE_LEVEL = f"answered within {TARGET_SECONDS} s ÷ offered (every abandon is a miss)"
-OCCUPANCY = "talk time ÷ staffed time of all agents"
+# The log does not tell wrap-up from idle time: this can be compared with it, and only the replay has an occupancy.
+UTILISATION = "talk time ÷ staffed time of all agents"
+OCCUPANCY = "on contact ÷ (on contact + available)"
 ALL = "all"
 # Ids in one statement; SQLite takes a limited number.
 AT_ONCE = 500
@@ -40,7 +44,7 @@ class Figures:
     mean_wait_seconds: float
     mean_wait_answered_seconds: float
     service_level_percent: float
-    occupancy_percent: float
+    utilisation_percent: float
 
 
 def of_log(calls: Iterable[Call]) -> list[Outcome]:
@@ -85,8 +89,17 @@ def staffed_in_replay(hall: Hall, *, speed: float, now: datetime) -> float:
     return sum(((end or now) - start) / timedelta(seconds=1) for start, end in spans) * speed
 
 
+def occupancy_in_replay(hall: Hall, *, now: datetime) -> float | None:
+    """That of the admin's page of a day, of all agents together, in percent."""
+    rows = PresenceInterval.objects.filter(agent__in=hall.agent_ids.values())
+    spans = [Interval(*row) for row in rows.values_list("state", "reason", "started_at", "ended_at")]
+    start = min((span.started_at for span in spans), default=now)
+    share = working_time.total(spans, start=start, end=now).occupancy
+    return None if share is None else round(100 * share, 1)
+
+
 def by_queue(outcomes: Iterable[Outcome], *, staffed_seconds: float) -> dict[str, Figures]:
-    """Queue → figures, those of all first. The occupancy of a queue is its part of the occupancy of all."""
+    """Queue → figures, those of all first. The utilisation of a queue is its part of that of all."""
     groups: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         groups[outcome.queue].append(outcome)
@@ -107,7 +120,7 @@ def _figures(outcomes: list[Outcome], staffed_seconds: float) -> Figures:
         mean_wait_seconds=_mean(outcomes),
         mean_wait_answered_seconds=_mean(answered),
         service_level_percent=_percent(in_time, offered),
-        occupancy_percent=_percent(talked, staffed_seconds),
+        utilisation_percent=_percent(talked, staffed_seconds),
     )
 
 

@@ -34,8 +34,9 @@ export class Hours {
     for (const { opens_at: from, closes_at: to } of openings.flatMap((one) => this.#byDay(one))) {
       const ahead = this.#daysAhead(from);
       const day = { 0: this.texts.today, 1: this.texts.tomorrow }[ahead] ?? this.weekday.format(from);
-      // A week from now it is the same weekday again, in its earlier hours.
-      if (ahead < 7) days.set(day, [...(days.get(day) ?? []), this.#span(from, to)]);
+      // A week from now it is the same weekday again: told when today has no hours left.
+      const isTold = ahead < 7 || (ahead === 7 && !days.has(this.texts.today));
+      if (isTold) days.set(day, [...(days.get(day) ?? []), this.#span(from, to)]);
     }
     return [...days].map(([day, hours]) => ({ day, hours: hours.join(", ") }));
   }
