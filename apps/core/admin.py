@@ -10,9 +10,11 @@ from typing import Any
 from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -209,9 +211,29 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
         "state_name",
         "acknowledged_by",
     ]
+    change_form_outer_before_template = "admin/core/errorgroup/acknowledge.html"
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.change_errorgroup")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.acknowledge_one)
+        return [path("<int:pk>/acknowledge/", view, name="core_errorgroup_acknowledge"), *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: dict, **kwargs: Any) -> HttpResponse:
+        group = kwargs["obj"]
+        if group.is_alarming and self.has_acknowledge_permission(request):
+            context |= {"acknowledge_path": reverse("admin:core_errorgroup_acknowledge", args=[group.pk])}
+        return super().render_change_form(request, context, **kwargs)
+
+    def acknowledge_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """From the page that an alert leads to."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_acknowledge_permission(request):
+            raise PermissionDenied
+        self.acknowledge(request, self.get_queryset(request).filter(pk=pk))
+        return redirect("admin:core_errorgroup_change", pk)
 
     @action(description=_("Acknowledge: somebody looks after it"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[ErrorGroup]) -> None:
@@ -226,7 +248,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     def state(self, group: ErrorGroup) -> tuple[str, Any]:
         if group.alarmed_at is None:
             return "seen", _("Seen")
-        return ("known", _("Acknowledged")) if group.acknowledged_at else ("open", _("Incident"))
+        return ("open", _("Incident")) if group.is_alarming else ("known", _("Acknowledged"))
 
     @display(description=_("state"))
     def state_name(self, group: ErrorGroup) -> Any:

@@ -136,5 +136,9 @@ class ErrorGroup(models.Model):
         return self.title
 
     @property
+    def is_alarming(self) -> bool:
+        return self.alarmed_at is not None and self.acknowledged_at is None
+
+    @property
     def stream(self) -> str:
         return f"error:{self.pk}"

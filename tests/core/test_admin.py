@@ -7,12 +7,15 @@ import pytest
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Permission
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.core.models import Event, Handling
+from apps.core import incidents
+from apps.core.models import ErrorGroup, Event, Handling
 from apps.users.choices import Role
 from eml.admin_menu import MENU
 from tests.factories import make_customer, make_team, make_user
@@ -243,3 +246,42 @@ def test_tables_that_only_invite_mistakes_are_not_in_the_admin() -> None:
     labels = {model._meta.label for model in admin.site._registry}
     assert not {"auth.Group", "token_blacklist.OutstandingToken", "account.EmailAddress"} & labels
     assert {"core.Event", "core.Handling", "axes.AccessAttempt"} <= labels
+
+
+# The page that an alert leads to
+
+
+def make_incident() -> ErrorGroup:
+    now = timezone.now()
+    return incidents.keep(incidents.Seen("CRITICAL", "x", "broken", "here", True, 1, now, now))
+
+
+def test_an_incident_is_acknowledged_on_its_page(client, root):
+    group = make_incident()
+    page, act = (f"/admin/core/errorgroup/{group.pk}/{end}/" for end in ("change", "acknowledge"))
+    assert act in client.get(page).content.decode()
+    assert client.get(act).status_code == 405
+    answer = client.post(act, follow=True)
+    assert "1 incident is acknowledged" in answer.content.decode()
+    assert act not in answer.content.decode()
+    group.refresh_from_db()
+    assert group.acknowledged_by == root.actor_ref
+    assert "None of these is an open incident" in client.post(act, follow=True).content.decode()
+
+
+def test_who_may_only_look_at_errors_acknowledges_none(client):
+    group = make_incident()
+    user = make_user(Role.SUPERVISOR)
+    Permission.objects.get(codename="change_errorgroup").group_set.clear()
+    client.force_login(user)
+    page, act = (f"/admin/core/errorgroup/{group.pk}/{end}/" for end in ("change", "acknowledge"))
+    assert act not in client.get(page).content.decode()
+    assert client.post(act).status_code == 403
+    assert ErrorGroup.objects.alarming().exists()
+
+
+def test_a_foreign_page_acknowledges_nothing(root):
+    group, strict = make_incident(), Client(enforce_csrf_checks=True)
+    strict.force_login(root)
+    assert strict.post(f"/admin/core/errorgroup/{group.pk}/acknowledge/").status_code == 403
+    assert ErrorGroup.objects.alarming().exists()
