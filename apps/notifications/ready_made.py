@@ -205,15 +205,15 @@ TEMPLATES: dict[str, tuple[str, str, dict[str, dict[str, dict[str, str]]]]] = {
         {
             "in_app": {
                 "en": {
-                    "subject": "A call we owe {customer.name|a customer} was missed",
-                    "body": "{alert.text|}",
+                    "subject": "{customer.name|A customer} was not reached",
+                    "body": "{agent.name|An agent} called back and nobody answered.",
                 }
             },
             "email": {
                 "en": {
-                    "subject": "A call we owe {customer.name|a customer} was missed",
-                    "body": "{customer.name|A customer} was promised a call that did not happen.\n{alert.text|}\n\n"
-                    "{conversation.link|}",
+                    "subject": "{customer.name|A customer} was not reached",
+                    "body": "{customer.name|A customer} asked for a call. {agent.name|An agent} called back and "
+                    "nobody answered.\n\n{conversation.link|}",
                 }
             },
         },
@@ -279,6 +279,11 @@ AUTOMATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "transcript",
         "messaging.conversation.closed",
         {"ways": ["email"], "audience": "customer"},
+    ),
+    "Missed callback": (
+        "missed-callback",
+        "routing.callback.missed",
+        {"ways": ["in_app"], "audience": "supervisors", "conditions": {"is_last": True}},
     ),
     "Low rating": (
         "low-rating",

@@ -17,7 +17,14 @@ from apps.messaging.events import (
     ConversationRated,
     ConversationStarted,
 )
-from apps.routing.events import ItemBack, ItemEnqueued, OfferAccepted, OfferLapsed
+from apps.routing.events import (
+    CallbackMissed,
+    CallbackReached,
+    ItemBack,
+    ItemEnqueued,
+    OfferAccepted,
+    OfferLapsed,
+)
 
 from .events import DeliveryDead
 
@@ -44,6 +51,11 @@ TRIGGERS: dict[str, Trigger] = {
         Trigger(ItemBack, _("An agent was lost; the conversation waits again")),
         Trigger(ConversationClosed, _("A conversation is closed"), {"reason": _("why (a code)")}),
         Trigger(ConversationRated, _("A customer rated a conversation"), {"rating": _("rating (1–5)")}),
+        Trigger(
+            CallbackMissed,
+            _("A customer was called back and not reached"),
+            {"tries": _("tries so far"), "is_last": _("it was the last try (yes or no)")},
+        ),
         Trigger(IncidentOpened, _("A critical error happened")),
         Trigger(DeliveryDead, _("Something could not be sent"), {"way": _("way"), "error": _("error")}),
     )
@@ -56,6 +68,7 @@ SETTLERS: dict[str, Trigger] = {
         Trigger(OfferAccepted, _("an agent accepted it")),
         Trigger(ConversationClosed, _("the conversation was closed")),
         Trigger(ConversationRated, _("the customer rated it")),
+        Trigger(CallbackReached, _("the customer was reached")),
         Trigger(IncidentAcknowledged, _("somebody acknowledged it")),
     )
 }
@@ -68,6 +81,9 @@ COMPARISONS = {
     "gte": _("is at least"),
 }
 
+# However somebody writes it into a box.
+_YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
 
 def holds(conditions: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
     """Whether all of `{"rating__lte": 2}` hold. What is not in the payload, or of another kind, does not hold."""
@@ -79,13 +95,19 @@ def _holds(name: str, wanted: Any, payload: Mapping[str, Any]) -> bool:
     found = payload.get(key)
     match how or "eq":
         case "eq":
-            return str(found) == str(wanted)
+            return _is(found, wanted)
         case "ne":
-            return str(found) != str(wanted)
+            return not _is(found, wanted)
         case "lte" | "gte" if _is_number(found) and _is_number(wanted):
             return found <= wanted if how == "lte" else found >= wanted
         case _:
             return False
+
+
+def _is(found: Any, wanted: Any) -> bool:
+    if isinstance(found, bool):
+        return _YES_OR_NO.get(str(wanted).lower()) is found
+    return str(found) == str(wanted)
 
 
 def _is_number(value: Any) -> bool:

@@ -15,7 +15,9 @@ from apps.notifications import triggers
 from apps.notifications.choices import Audience, DeliveryState, Reason, Way
 from apps.notifications.models import Automation, Delivery, Purpose, Template, TemplateVersion
 from apps.notifications.services import automations, rendering
-from apps.routing.models import Agent
+from apps.routing.choices import CallbackWay, Otherwise
+from apps.routing.models import Agent, Item
+from apps.routing.services import callbacks
 from apps.users.choices import Role
 from tests.factories import (
     hand_to,
@@ -29,10 +31,11 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-RATED, CLOSED, ENQUEUED = (
+RATED, CLOSED, ENQUEUED, MISSED = (
     "messaging.conversation.rated",
     "messaging.conversation.closed",
     "routing.item.enqueued",
+    "routing.callback.missed",
 )
 
 
@@ -172,6 +175,49 @@ def test_everybody_who_leads_is_told_when_nobody_is_on_duty() -> None:
     assert {row.user for row in made_by(automation)} == leaders
 
 
+def called_back(queue):
+    """A conversation whose customer asked for a call, in the hands of an agent."""
+    item = put_in_line(queue, waited=60)
+    conversation, now = item.conversation, timezone.now()
+    callbacks.request(
+        conversation.pk, way=CallbackWay.CALL, phone="+4930901820", by=conversation.customer, now=now
+    )
+    agent = make_agent(queue.team)
+    hand_to(item, agent)
+    return conversation, agent.user
+
+
+def test_supervisors_hear_of_a_customer_who_was_not_reached_at_the_last_try() -> None:
+    automation = Automation.objects.get(name="Missed callback")
+    Automation.objects.filter(pk=automation.pk).update(is_active=True)
+    queue = make_queue(longest_wait_seconds=0, when_full=Otherwise.CALLBACK, callback_tries=1)
+    supervisor = make_user(Role.SUPERVISOR, [queue.team])
+    conversation, agent = called_back(queue)
+    callbacks.not_reached(conversation.pk, by=agent, now=timezone.now())
+    dispatch.drain()
+    delivery = made_by(automation).get()
+    assert delivery.user == supervisor
+    message = rendering.render([delivery])[delivery.pk]
+    assert message.subject == f"{conversation.customer.name} was not reached"
+    assert message.text == f"{agent.name} called back and nobody answered."
+    assert message.extra["link"] == f"/console/c/{conversation.pk}/"
+
+
+def test_reaching_the_customer_settles_that_he_was_missed() -> None:
+    automation = make_automation(MISSED, delay_seconds=3600, unless=["routing.callback.reached"])
+    queue = make_queue(longest_wait_seconds=0, when_full=Otherwise.CALLBACK, callback_tries=2)
+    make_user(Role.SUPERVISOR, [queue.team])
+    conversation, agent = called_back(queue)
+    callbacks.not_reached(conversation.pk, by=agent, now=timezone.now())
+    dispatch.drain()
+    assert made_by(automation).get().state == DeliveryState.DUE
+    callbacks.wake_due(now=timezone.now() + timedelta(days=1))
+    hand_to(Item.objects.get(conversation=conversation), Agent.objects.get(user=agent))
+    callbacks.reached(conversation.pk, by=agent, now=timezone.now())
+    dispatch.drain()
+    assert made_by(automation).get().state == DeliveryState.CANCELLED
+
+
 def test_what_happened_long_ago_is_told_to_nobody() -> None:
     automation = make_automation(RATED)
     rated(1)
@@ -209,6 +255,12 @@ def test_a_switched_off_automation_or_template_tells_nothing() -> None:
         ({"rating__lte": "two"}, {"rating": 1}, False),
         ({"rating__lte": 2}, {"rating": None}, False),
         ({"rating__sounds_like": 2}, {"rating": 2}, False),
+        ({"is_last": True}, {"is_last": True}, True),
+        ({"is_last": True}, {"is_last": False}, False),
+        ({"is_last": "Yes"}, {"is_last": True}, True),
+        ({"is_last": 0}, {"is_last": False}, True),
+        ({"is_last__ne": "yes"}, {"is_last": False}, True),
+        ({"is_last": "perhaps"}, {"is_last": False}, False),
     ],
 )
 def test_conditions_are_compared_as_said(conditions, payload, is_so) -> None:
