@@ -15,9 +15,9 @@ from django.utils import timezone
 from apps.core.events import SYSTEM
 from apps.notifications.choices import DeliveryState, ReminderState
 from apps.notifications.models import Appointment, Delivery, Reminder
-from apps.notifications.services import reminders
+from apps.notifications.services import appointments, reminders
 from apps.users.choices import Role
-from tests.factories import make_customer, make_team, make_template, make_user
+from tests.factories import make_conversation, make_customer, make_inbox, make_team, make_template, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +40,8 @@ def add(client, **fields):
         "date": (timezone.now() + timedelta(days=2)).date().isoformat(),
         "time": "09:00",
         "catch_up": "send",
+        "unit": "hours",
+        "side": "before",
     } | fields
     return client.post(reverse("admin:notifications_reminder_add"), fields)
 
@@ -108,6 +110,79 @@ def test_an_appointment_in_the_past_is_refused_and_what_was_typed_stays(client, 
     assert 'value="Check-up"' in page
     assert 'value="2001-01-01"' in page
     assert not Appointment.objects.exists()
+
+
+def make_appointment(team, **fields) -> Appointment:
+    starts_at = timezone.now() + timedelta(days=9)
+    fields = {"customer": make_customer([team], time_zone="Europe/Berlin"), "title": "Check-up"} | fields
+    return appointments.make(team=team, starts_at=starts_at, now=timezone.now(), **fields)
+
+
+def by_appointment(appointment, **fields) -> dict:
+    fields = {"span": "3", "unit": "days", "side": "before"} | fields
+    whom = {"customer": appointment.customer_id, "appointment": appointment.pk}
+    return whom | fields | {"template": make_template().pk, "date": "", "time": ""}
+
+
+@pytest.mark.parametrize(
+    ("fields", "minutes", "words"),
+    [
+        ({}, -4320, "3 days before it begins"),
+        ({"span": "90", "unit": "minutes"}, -90, "90 minutes before it begins"),
+        ({"span": "120", "unit": "minutes"}, -120, "2 hours before it begins"),
+        ({"span": "1", "unit": "hours", "side": "after"}, 60, "1 hour after it begins"),
+        ({"span": "0"}, 0, "when it begins"),
+    ],
+)
+def test_before_or_after_an_appointment_is_said_in_words(client, boss, team, fields, minutes, words) -> None:
+    appointment = make_appointment(team)
+    assert add(client, **by_appointment(appointment, **fields)).status_code == 302
+    reminder = Reminder.objects.get()
+    assert reminder.offset_minutes == minutes
+    page = client.get(reverse("admin:notifications_reminder_change", args=[reminder.pk])).content.decode()
+    assert words in page
+    assert reverse("admin:notifications_appointment_change", args=[appointment.pk]) in page
+    assert "repeats" not in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [({"span": ""}, "span"), ({"appointment": ""}, "appointment"), ({"span": "-1"}, "span")],
+)
+def test_half_of_an_appointment_is_said_at_what_is_missing(client, boss, team, fields, where) -> None:
+    answer = add(client, **by_appointment(make_appointment(team)) | fields)
+    assert list(answer.context["adminform"].form.errors) == [where]
+    assert not Reminder.objects.exists()
+
+
+def test_the_page_of_a_reminder_shows_what_was_set(client, boss, team) -> None:
+    conversation = make_conversation(make_inbox(team))
+    ends = timezone.localtime() + timedelta(days=30)
+    fields = {
+        "customer": conversation.customer_id,
+        "template": make_template().pk,
+        "conversation": conversation.pk,
+        "zone": "Asia/Tokyo",
+        "repeats": "FREQ=WEEKLY",
+        "catch_up": "skip",
+        "expires_at_0": ends.date().isoformat(),
+        "expires_at_1": "10:00",
+    }
+    assert add(client, **fields).status_code == 302
+    reminder = Reminder.objects.get()
+    assert reminder.conversation == conversation
+    page = client.get(reverse("admin:notifications_reminder_change", args=[reminder.pk])).content.decode()
+    assert reverse("admin:messaging_conversation_change", args=[conversation.pk]) in page
+    for said in ("09:00", "Asia/Tokyo", "every week", "Skip", str(boss), str(ends.year)):
+        assert said in page
+    assert "RFC 5545" not in page
+
+
+def test_a_conversation_of_others_is_not_on_offer(client, boss, team) -> None:
+    foreign = make_conversation()
+    fields = {"customer": make_customer([team]).pk, "template": make_template().pk}
+    answer = add(client, **fields, conversation=foreign.pk)
+    assert list(answer.context["adminform"].form.errors) == ["conversation"]
 
 
 def test_a_foreign_customer_is_not_on_offer(client, boss) -> None:

@@ -201,6 +201,16 @@ def test_what_is_started_is_not_changed_any_more(client, boss, team) -> None:
     assert Campaign.objects.get().name == "Spring letter"
 
 
+def test_a_zone_that_a_program_named_stays(client, boss, team) -> None:
+    campaign = make_campaign(team=team, zone="EST5EDT")
+    zones = page(client, "campaign_change", campaign.pk).split('name="zone"')[1].split("</select>")[0]
+    assert '<option value="EST5EDT" selected' in zones
+    assert '<option value="Europe/Berlin"' in zones
+    fields = campaign_fields(team, segment=make_segment().pk, zone="EST5EDT")
+    assert post(client, "campaign_change", campaign.pk, **fields).status_code == 302
+    assert Campaign.objects.get().zone == "EST5EDT"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

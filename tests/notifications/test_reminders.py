@@ -16,7 +16,7 @@ from apps.notifications.models import Delivery, Reminder
 from apps.notifications.services import appointments, reminders, templates
 from apps.notifications.services.reminders import Plan
 from apps.users.services import customers
-from tests.factories import make_customer, make_team, make_template, make_user
+from tests.factories import make_conversation, make_customer, make_team, make_template, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +118,7 @@ def test_b37_the_past_and_the_far_future_are_refused(day: date) -> None:
         ({"ways": ["pigeon"]}, "how to remind"),
         ({"ways": [Way.IN_APP]}, "no console"),
         ({"date": None}, "date and a time"),
+        ({"offset_minutes": -60}, "date and a time"),
         ({"rrule": "FREQ=SECONDLY"}, "daily, weekly"),
     ],
 )
@@ -138,6 +139,21 @@ def relative(appointment, minutes: int = -1440) -> Reminder:
     return schedule(
         to=appointment.customer, date=None, time=None, appointment=appointment, offset_minutes=minutes
     )
+
+
+def test_an_appointment_and_a_time_of_its_own_is_refused() -> None:
+    appointment = make_appointment()
+    with pytest.raises(errors.ReminderInvalid, match="either a date and a time"):
+        schedule(to=appointment.customer, appointment=appointment)
+
+
+def test_a_customer_is_not_reminded_of_the_conversation_of_another() -> None:
+    conversation = make_conversation()
+    assert schedule(to=conversation.customer, conversation=conversation).conversation == conversation
+    assert schedule(to=make_user(), ways=[Way.IN_APP], conversation=conversation).conversation
+    with pytest.raises(errors.ReminderInvalid) as told:
+        schedule(conversation=conversation)
+    assert "somebody else's conversation" in str(told.value)
 
 
 def test_a_reminder_follows_its_appointment() -> None:

@@ -9,8 +9,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import CheckboxesWidget, FileWidget
+from apps.core.admin_base import CheckboxesWidget, FileWidget, SelectWidget
 from apps.users.choices import Role
+from apps.users.forms import zone_choices
 from apps.users.models import User
 
 from .. import campaign_csv
@@ -19,6 +20,10 @@ from ..models import Campaign
 from ..services import campaigns
 
 _WAYS = [(way.value, way.label) for way in campaigns.WAYS]
+
+
+def _zones() -> list[tuple[str, Any]]:
+    return [("", _("each recipient's own")), *zone_choices()]
 
 
 class CampaignForm(forms.ModelForm):
@@ -31,6 +36,12 @@ class CampaignForm(forms.ModelForm):
         choices=_WAYS,
         widget=CheckboxesWidget,
         help_text=_("Each way is a message of its own."),
+    )
+    zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=_zones,
+        widget=SelectWidget,
     )
 
     class Meta:
@@ -51,6 +62,13 @@ class CampaignForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if not self.by.has_role(Role.ADMIN) and "team" in self.fields:
             self.fields["team"].required = True
+        self._keep_zone()
+
+    def _keep_zone(self) -> None:
+        """Programs may name zones that nobody is offered here; saving the rest does not take them away."""
+        zone, field = self.instance.zone, self.fields.get("zone")
+        if zone and isinstance(field, forms.ChoiceField) and not field.valid_value(zone):
+            field.choices = [*_zones(), (zone, zone)]
 
     def plan(self) -> campaigns.Plan:
         data = dict(self.cleaned_data)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,11 +29,12 @@ from apps.core.admin_base import (
 )
 from apps.core.admin_rows import do_each
 from apps.core.admin_saving import TellsWhy, become
+from apps.messaging.selectors import conversations_visible_to
 from apps.users import selectors as people
 from apps.users.forms import zone_choices
 from apps.users.permissions import user_of
 
-from .. import selectors
+from .. import offsets, selectors
 from ..choices import Way
 from ..models import Appointment, Reminder, Template
 from ..services import appointments, reminders
@@ -43,17 +48,34 @@ REPEATS = [
     ("FREQ=MONTHLY", _("every month")),
     ("FREQ=YEARLY", _("every year")),
 ]
+BEFORE, AFTER = "before", "after"
+_SIDES = [(BEFORE, _("before it begins")), (AFTER, _("after it has begun"))]
+_UNITS = [(offsets.MINUTES, _("minutes")), (offsets.HOURS, _("hours")), (offsets.DAYS, _("days"))]
 _WAYS = [(way.value, way.label) for way in (Way.EMAIL, Way.SMS, Way.IN_APP)]
 
 
 class ReminderForm(forms.ModelForm):
     ways = forms.MultipleChoiceField(label=_("Ways"), choices=_WAYS, widget=CheckboxesWidget)
     repeats = forms.ChoiceField(label=_("Repeats"), choices=REPEATS, required=False, widget=SelectWidget)
+    zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        choices=lambda: [("", _("the recipient's own")), *zone_choices()],
+        widget=SelectWidget,
+    )
     is_second_time = forms.BooleanField(
         label=_("the second time"),
         required=False,
         help_text=_("Only on the night the clocks go back, when the time exists twice."),
     )
+    span = forms.IntegerField(
+        label=_("How long"),
+        required=False,
+        min_value=0,
+        widget=TextWidget(attrs={"type": "number", "min": 0}),
+    )
+    unit = forms.ChoiceField(label=_("Unit"), choices=_UNITS, initial=offsets.HOURS, widget=SelectWidget)
+    side = forms.ChoiceField(label=_("Before or after"), choices=_SIDES, widget=SelectWidget)
 
     class Meta:
         model = Reminder
@@ -63,23 +85,37 @@ class ReminderForm(forms.ModelForm):
             "template",
             "ways",
             "note",
+            "conversation",
             "date",
             "time",
             "zone",
             "rrule",
             "appointment",
-            "offset_minutes",
             "expires_at",
             "catch_up",
         )
         labels = {"rrule": _("… or by a rule")}
+        help_texts = {
+            "conversation": _("What it is about, if anything: the text may speak of it and link to it."),
+        }
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         if bool(data.get("customer")) == bool(data.get("user")):
             self.add_error("customer", _("Choose a customer or a colleague."))
         data["rrule"] = data.get("rrule") or data.get("repeats", "")
+        data["offset_minutes"] = self._offset(data)
         return data
+
+    def _offset(self, data: dict[str, Any]) -> int | None:
+        appointment, span = data.get("appointment"), data.get("span")
+        if appointment and span is None and "span" not in self.errors:
+            self.add_error("span", _("Say how long before or after it begins."))
+        if span is not None and not appointment and "appointment" not in self.errors:
+            self.add_error("appointment", _("Choose the appointment."))
+        if span is None or not {"unit", "side"} <= data.keys():
+            return None
+        return offsets.minutes_of(span, data["unit"], is_before=data["side"] == BEFORE)
 
     def _post_clean(self) -> None:
         """The service looks at the whole; constraints of the row would only say less clearly what it says."""
@@ -114,12 +150,15 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     search_fields = ["customer__name", "user__name"]
     ordering = ["-id"]
     actions = ["reschedule", "cancel"]
-    autocomplete_fields = ["customer"]
-    readonly_fields = ["person", "template_name", "ways_named", "state", "next_time"]
+    autocomplete_fields = ["customer", "conversation"]
+    readonly_fields = [
+        "state", "next_time", "person", "template_name", "ways_named", "about", "wall_time", "clock", "rule",
+        "before", "until", "created_by", "created_at",
+    ]  # fmt: skip
     change_form_outer_after_template = "admin/notifications/reminder/ledger.html"
     fieldsets = [
         (_("Who"), {"fields": ["customer", "user"]}),
-        (_("What"), {"fields": ["template", "ways", "note"]}),
+        (_("What"), {"fields": ["template", "ways", "note", "conversation"]}),
         (
             _("When"),
             {
@@ -127,17 +166,14 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
                 "description": _("By the recipient's own clock, unless you name a time zone."),
             },
         ),
-        (_("… or before an appointment"), {"fields": [("appointment", "offset_minutes")]}),
-        (_("Limits"), {"fields": [("expires_at", "catch_up")]}),
-    ]
-    _shown = [
-        "person",
-        "template_name",
-        "ways_named",
-        "note",
-        "rrule",
-        "state",
-        "next_time",
+        (
+            _("… or by an appointment"),
+            {
+                "fields": ["appointment", ("span", "unit"), "side"],
+                "description": _("If the appointment is moved, the reminder moves with it."),
+            },
+        ),
+        (_("Limits"), {"fields": ["expires_at", "catch_up"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reminder]:
@@ -145,7 +181,21 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         return super().get_queryset(request).filter(pk__in=visible.values("pk"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Reminder | None = None) -> Any:
-        return super().get_fieldsets(request, obj) if obj is None else [(None, {"fields": self._shown})]
+        return super().get_fieldsets(request, obj) if obj is None else self._shown(obj)
+
+    @staticmethod
+    def _shown(reminder: Reminder) -> list[tuple[Any, dict[str, Any]]]:
+        """What was set, and nothing of what was not."""
+        of = [name for name in ("note", "team") if getattr(reminder, name)]
+        about = ["about"] if reminder.conversation_id else []
+        when = ["before"] if reminder.appointment_id else ["wall_time", "clock", "rule"]
+        return [
+            (None, {"fields": ["state", "next_time"]}),
+            (_("What"), {"fields": ["person", "template_name", "ways_named", *of, *about]}),
+            (_("When"), {"fields": when}),
+            (_("Limits"), {"fields": ["until", "catch_up"]}),
+            (_("Set up"), {"fields": ["created_by", "created_at"]}),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -160,6 +210,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             "customer": people.customers_visible_to(asks),
             "user": people.users_visible_to(asks).filter(is_active=True),
             "template": Template.objects.filter(is_active=True, version__gt=0),
+            "conversation": conversations_visible_to(asks),
             "appointment": selectors.appointments_visible_to(asks).filter(
                 is_cancelled=False, starts_at__gt=timezone.now()
             ),
@@ -188,6 +239,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             fold=1 if data["is_second_time"] else None,
             zone=data["zone"] or "",
             rrule=data["rrule"],
+            conversation=data["conversation"],
             appointment=data["appointment"],
             offset_minutes=data["offset_minutes"],
             note=data["note"] or "",
@@ -239,11 +291,49 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         """By the recipient's clock, which is the one that counts."""
         if reminder.next_at is None:
             return "–"
-        return date_format(reminder.next_at.astimezone(reminders.zone_of(reminder)), "D j M Y, H:i T")
+        return _moment(reminder.next_at, reminder)
+
+    @display(description=_("about"))
+    def about(self, reminder: Reminder) -> SafeString:
+        path = reverse("admin:messaging_conversation_change", args=[reminder.conversation_id])
+        return _link(path, reminder.conversation)
+
+    @display(description=_("time"))
+    def wall_time(self, reminder: Reminder) -> str:
+        said = date_format(reminders.start_of(reminder), "D j M Y, H:i")
+        return gettext("%(time)s, the second time") % {"time": said} if reminder.fold else said
+
+    @display(description=_("by the clock of"))
+    def clock(self, reminder: Reminder) -> str:
+        return reminder.zone or gettext("the recipient (%(zone)s)") % {"zone": reminders.zone_of(reminder)}
+
+    @display(description=_("by an appointment"))
+    def before(self, reminder: Reminder) -> SafeString:
+        appointment = reminder.appointment
+        assert appointment is not None  # see _shown
+        path = reverse("admin:notifications_appointment_change", args=[appointment.pk])
+        said = offsets.in_words(reminder.offset_minutes or 0)
+        at = _moment(appointment.starts_at, reminder)
+        return format_html("{}: {}, {}", said, _link(path, appointment), at)
+
+    @display(description=_("not after"))
+    def until(self, reminder: Reminder) -> str:
+        if reminder.expires_at:
+            return _moment(reminder.expires_at, reminder)
+        is_before = reminder.appointment_id and (reminder.offset_minutes or 0) < 0
+        return gettext("the beginning of the appointment") if is_before else gettext("no limit")
 
     @display(description=_("repeats"))
     def rule(self, reminder: Reminder) -> Any:
         return dict(REPEATS).get(reminder.rrule, reminder.rrule)
+
+
+def _moment(moment: datetime, reminder: Reminder) -> str:
+    return date_format(moment.astimezone(reminders.zone_of(reminder)), "D j M Y, H:i T")
+
+
+def _link(path: str, text: Any) -> SafeString:
+    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', path, text)
 
 
 @register(Appointment)

@@ -83,28 +83,43 @@ def schedule(plan: Plan, *, by: Actor, now: datetime) -> Reminder:
 
 
 def _check(plan: Plan, *, now: datetime) -> None:
-    found = []
-    if not plan.ways or set(plan.ways) - {Way.EMAIL, Way.SMS, Way.IN_APP}:
-        found.append(_("Choose how to remind: by e-mail, by SMS or in the console."))
-    if isinstance(plan.to, Customer) and Way.IN_APP in plan.ways:
-        found.append(_("Customers have no console; choose e-mail or SMS."))
-    if not plan.template.is_active or not plan.template.version:
-        found.append(_("This template is switched off or has no text."))
-    is_relative = plan.appointment is not None and plan.offset_minutes is not None
-    if is_relative == (plan.date is not None and plan.time is not None):
-        found.append(_("Say either a date and a time, or how long before an appointment."))
-    if is_relative and plan.rrule:
-        found.append(_("A reminder of an appointment does not repeat."))
-    if plan.appointment is not None and plan.appointment.is_cancelled:
-        found.append(_("This appointment is cancelled."))
-    if plan.appointment is not None and plan.to != plan.appointment.customer:
-        found.append(_("This is somebody else's appointment."))
-    if found:
+    if found := [*_wrong(plan), *_wrong_time(plan)]:
         raise errors.ReminderInvalid(" ".join(found))
     _check_range(plan.date, now=now)
     if abs(plan.offset_minutes or 0) > recurrence.HORIZON.total_seconds() / 60:
         raise errors.TimeOutOfRange
     _check_rule(plan)
+
+
+def _wrong(plan: Plan) -> Iterator[str]:
+    if not plan.ways or set(plan.ways) - {Way.EMAIL, Way.SMS, Way.IN_APP}:
+        yield _("Choose how to remind: by e-mail, by SMS or in the console.")
+    if isinstance(plan.to, Customer) and Way.IN_APP in plan.ways:
+        yield _("Customers have no console; choose e-mail or SMS.")
+    if not plan.template.is_active or not plan.template.version:
+        yield _("This template is switched off or has no text.")
+    if plan.conversation is not None and _is_foreign(plan.conversation, plan.to):
+        yield _("This is somebody else's conversation.")
+
+
+def _wrong_time(plan: Plan) -> Iterator[str]:
+    times = ((plan.date, plan.time), (plan.appointment, plan.offset_minutes))
+    said = [pair for pair in times if pair != (None, None)]
+    if len(said) != 1 or None in said[0]:
+        yield _("Say either a date and a time, or how long before an appointment.")
+    if plan.appointment is None:
+        return
+    if plan.rrule:
+        yield _("A reminder of an appointment does not repeat.")
+    if plan.appointment.is_cancelled:
+        yield _("This appointment is cancelled.")
+    if plan.to != plan.appointment.customer:
+        yield _("This is somebody else's appointment.")
+
+
+def _is_foreign(conversation: Conversation, person: Customer | User) -> bool:
+    """Customers are told of their own conversations only; colleagues of any."""
+    return isinstance(person, Customer) and conversation.customer_id != person.pk
 
 
 def _check_range(day: date | None, *, now: datetime) -> None:
