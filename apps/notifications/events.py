@@ -81,6 +81,20 @@ class WebhookDisabled(Fact, type="notifications.webhook.disabled"):
 
 
 @dataclass(frozen=True)
+class WebhookSecretRotated(Fact, type="notifications.webhook.secret_rotated"):
+    """A new secret signs; those before do so for another day."""
+
+    subscription: int
+
+
+@dataclass(frozen=True)
+class AppointmentMoved(Fact, type="notifications.appointment.moved"):
+    """It takes place at another time; its reminders have moved with it."""
+
+    appointment: int
+
+
+@dataclass(frozen=True)
 class InboxesBound(Fact, type="notifications.inboxes.bound"):
     """Answers in these inboxes go out by this gateway now, and in no others."""
 

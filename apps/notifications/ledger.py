@@ -16,7 +16,7 @@ from apps.users.models import Customer, User
 
 from . import forecast
 from .choices import DeliveryState, Fate, Reason
-from .models import Attempt, Automation, Campaign, Delivery, Reminder
+from .models import Attempt, Automation, Campaign, Delivery, Reminder, WebhookSubscription
 from .services import reminders
 
 # More than anybody reads; a shorter period shows the rest.
@@ -127,12 +127,17 @@ def _line(row: Delivery) -> Line:
     return Line(row, row.slot_at, row.sent_at, Fate(row.state), reason, detail)
 
 
-def subjects_of(lines: Iterable[Line]) -> dict[str, Model]:
-    """What the lines are about, by their causes: reminders, automations and campaigns; in three queries."""
-    kinds: dict[str, type[Model]] = {"reminder": Reminder, "automation": Automation, "campaign": Campaign}
+def subjects_of(causes: Iterable[str]) -> dict[str, Model]:
+    """What has these causes: reminders, automations, campaigns and webhooks; a query for each kind."""
+    kinds: dict[str, type[Model]] = {
+        "reminder": Reminder,
+        "automation": Automation,
+        "campaign": Campaign,
+        "webhook": WebhookSubscription,
+    }
     ids: dict[str, set[int]] = {kind: set() for kind in kinds}
-    for line in lines:
-        kind, _colon, number = line.row.cause.partition(":")
+    for cause in causes:
+        kind, _colon, number = cause.partition(":")
         if kind in kinds and number.isdigit():
             ids[kind].add(int(number))
     return {

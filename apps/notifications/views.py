@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.translation import override
+from django.utils.translation import get_supported_language_variant, override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from apps.core.api.throttles import check_network
 from apps.users.models import Customer
 
-from . import links, placeholders, selectors
+from . import links, selectors
 from .choices import ConsentSource, Way
 from .models import Purpose
 from .services import preferences as wishes
@@ -99,7 +100,15 @@ def _page(request: HttpRequest, name: str, customer: Customer, context: dict) ->
         "stopped_sms": any(row.way == Way.SMS for row in stopped),
         "preferences_path": links.preferences_path(links.Wish(customer.pk)),
     }
-    with override(placeholders.spoken(customer.language or "en")):
+    with override(_language_of(customer)):
         response = render(request, f"notifications/{name}.html", context)
     response["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _language_of(customer: Customer) -> str:
+    """One that the page itself is written in: Django has words of its own in many more, and they would stand alone."""
+    try:
+        return get_supported_language_variant(customer.language)
+    except LookupError:
+        return settings.LANGUAGE_CODE

@@ -177,8 +177,8 @@ def _look(client: Client, path: str = "preview", **data: Any) -> str:
 def test_the_preview_is_for_the_chosen_customer_and_counts_sms(as_boss: Client, team) -> None:
     customer = make_customer([team], name="Grace <Hopper>", time_zone="Europe/Berlin")
     shown = _look(as_boss, body="Hi {customer.name}, {appointment.title}!", customer=customer.pk)
-    assert "Hi Grace &lt;Hopper&gt;, your appointment!" in shown
-    assert "36 characters: 1 SMS, GSM-7" in shown
+    assert "Hi Grace &lt;Hopper&gt;, [title]!" in shown
+    assert "27 characters: 1 SMS, GSM-7" in shown
     assert "2 SMS, UCS-2" in _look(as_boss, body="ł" * 71)
     assert "Hi Ada" in _look(as_boss, body="Hi {customer.first_name}")
 

@@ -300,3 +300,12 @@ def test_who_is_stopped_sees_it_on_his_page_and_may_begin_again(client: Client) 
 )
 def test_orders_by_sms_are_understood_when_they_stand_alone(text: str, meant: bool | None) -> None:
     assert keywords.order(text) is meant
+
+
+@pytest.mark.parametrize("language", ["de", "de-at", "xx", ""])
+def test_a_page_is_in_one_language_that_it_is_written_in(client: Client, language: str) -> None:
+    """Django could say “Sichern” where all else is English."""
+    make_purpose()
+    shown = client.get(_address("preferences", _customer(language=language))).content.decode()
+    assert '<html lang="en"' in shown
+    assert ">Save</button>" in shown

@@ -20,6 +20,7 @@ from apps.notifications.models import Attempt, Delivery, OutboxMessage, SendingQ
 from apps.notifications.services import defaults, outbox, queues
 from apps.users.choices import Role
 from tests.factories import make_team, make_user
+from tests.notifications.campaigning import make_campaign
 from tests.notifications.gate import Gate, make_delivery, make_gateway, reachable
 
 pytestmark = pytest.mark.django_db
@@ -139,6 +140,17 @@ def test_single_deliveries_are_settled_by_hand(name, state, after):
     row.refresh_from_db()
     assert row.state == after
     assert Event.objects.filter(stream=row.stream).exists() == (state != after)
+
+
+def test_a_delivery_leads_to_its_cause_and_to_all_that_was_meant_for_its_customer():
+    campaign = make_campaign(make_team())
+    row = make_delivery(due_at=NOW, cause=f"campaign:{campaign.pk}")
+    page = reverse("admin:notifications_delivery_change", args=[row.pk])
+    shown = supervisor_page().get(page).content.decode()
+    assert reverse("admin:notifications_campaign_change", args=[campaign.pk]) in shown
+    assert reverse("admin:notifications_delivery_customer", args=[row.customer_id]) in shown
+    Delivery.objects.filter(pk=row.pk).update(cause="campaign:999999", customer=None)
+    assert "campaign:999999" in supervisor_page().get(page).content.decode()
 
 
 def test_a_supervisor_settles_nothing_of_another_team():

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.core import dispatch
 from apps.core.events import SYSTEM
+from apps.core.models import Event
 from apps.notifications import errors
 from apps.notifications.choices import CatchUp, DeliveryState, Reason, ReminderState, Way
 from apps.notifications.models import Delivery, Reminder
@@ -162,7 +163,13 @@ def test_a_reminder_follows_its_appointment() -> None:
     row = waiting(reminder).get()
     assert row.due_at == appointment.starts_at - timedelta(days=1)
     assert row.expires_at == appointment.starts_at
-    appointments.move(appointment.pk, starts_at=NOW + timedelta(days=9), now=NOW)
+    appointments.move(appointment.pk, starts_at=NOW + timedelta(days=9), by=SYSTEM, now=NOW)
+    moved = Event.objects.get(type="notifications.appointment.moved")
+    assert (moved.stream, moved.payload, moved.actor) == (
+        appointment.customer.actor_ref,
+        {"appointment": appointment.pk},
+        SYSTEM.actor_ref,
+    )
     assert waiting(reminder).get().due_at == NOW + timedelta(days=8)
     appointments.cancel(appointment.pk, by=SYSTEM, now=NOW)
     assert not waiting(reminder).exists()
@@ -175,7 +182,7 @@ def test_an_appointment_put_off_reminds_again() -> None:
     reminders.advance(now=later)
     reminder.refresh_from_db()
     assert reminder.state == ReminderState.DONE
-    appointments.move(appointment.pk, starts_at=later + timedelta(days=7), now=later)
+    appointments.move(appointment.pk, starts_at=later + timedelta(days=7), by=SYSTEM, now=later)
     assert waiting(reminder).order_by("-due_at")[0].due_at == later + timedelta(days=6)
 
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.core import dispatch
 from apps.core.errors import Invalid
 from apps.core.events import Fact
-from apps.core.models import Handling
+from apps.core.models import Event, Handling
 from apps.messaging.services import conversations
 from apps.notifications import published, retry
 from apps.notifications.choices import DeliveryState, ErrorKind, Reason, Way
@@ -144,7 +145,10 @@ def test_switched_off_subscription_hears_nothing_of_what_waited(receiver) -> Non
 def test_after_a_rotation_both_secrets_sign_for_a_day(receiver) -> None:
     row, old = subscribed(receiver.url)
     now = timezone.now()
-    new = webhooks.rotate(row.pk, now=now)
+    boss = make_user(Role.ADMIN)
+    new = webhooks.rotate(row.pk, by=boss, now=now)
+    event = Event.objects.get(type="notifications.webhook.secret_rotated")
+    assert (event.stream, event.actor) == (f"webhook:{row.pk}", boss.actor_ref)
     webhooks.ping(row.pk, now=now)
     worked_off()
     (call,) = receiver.calls
@@ -182,6 +186,31 @@ def test_b69_receiver_in_trouble_is_tried_again_and_can_be_resent(receiver) -> N
     worked_off()
     first, second = receiver.calls
     assert (first.headers["webhook-id"], first.body) == (second.headers["webhook-id"], second.body)
+
+
+def test_the_log_leads_to_each_delivery_and_says_when_it_is_tried_again(receiver, client, settings) -> None:
+    settings.REQUIRE_MFA = False
+    receiver.answer = lambda call: Reply(500)
+    row, _ = subscribed(receiver.url)
+    make_conversation()
+    worked_off()
+    delivery = Delivery.objects.get(way=Way.WEBHOOK)
+    client.force_login(make_user(Role.ADMIN))
+    page = client.get(
+        reverse("admin:notifications_webhooksubscription_change", args=[row.pk])
+    ).content.decode()
+    delivery_page = reverse("admin:notifications_delivery_change", args=[delivery.pk])
+    assert f'href="{delivery_page}"' in page
+    assert f"HTTP 500 · next attempt {timezone.localtime(delivery.due_at):%Y-%m-%d %H:%M:%S}" in page
+    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.SENT)
+    assert (
+        "next attempt"
+        not in client.get(
+            reverse("admin:notifications_webhooksubscription_change", args=[row.pk])
+        ).content.decode()
+    )
+    shown = client.get(delivery_page).content.decode()
+    assert reverse("admin:notifications_webhooksubscription_change", args=[row.pk]) in shown
 
 
 def test_p09_receiver_is_tried_for_three_days() -> None:

@@ -10,7 +10,7 @@ from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -34,6 +34,7 @@ from ..models import Attempt, Delivery, OutboxMessage
 from ..services import outbox, queues
 from . import ledger
 
+_LINK = '<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>'
 _COLOURS = {
     DeliveryState.DUE: "info",
     DeliveryState.SENDING: "info",
@@ -73,10 +74,10 @@ class DeliveryAdmin(ReadOnlyAdmin):
     inlines = [AttemptInline]
     actions = ["send_again", "mark_sent", "drop"]
     fields = [
-        ("to", "address"),
+        ("to_page", "address"),
         ("way", "priority"),
         ("state_name", "reason"),
-        ("cause", "occurrence"),
+        ("cause_page", "occurrence"),
         ("template_version", "purpose"),
         ("slot_at", "due_at"),
         ("sent_at", "delivered_at"),
@@ -124,6 +125,19 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @display(description=_("to"), ordering="recipient")
     def to(self, delivery: Delivery) -> str:
         return str(delivery.customer or delivery.user or delivery.recipient)
+
+    @display(description=_("to"))
+    def to_page(self, delivery: Delivery) -> SafeString | str:
+        """For a customer: all that was meant for him, and why he did (not) get it."""
+        if delivery.customer_id is None:
+            return self.to(delivery)
+        page = reverse("admin:notifications_delivery_customer", args=[delivery.customer_id])
+        return format_html(_LINK, page, self.to(delivery))
+
+    @display(description=_("cause"))
+    def cause_page(self, delivery: Delivery) -> SafeString | str:
+        page = ledger.cause_page_of(delivery)
+        return format_html(_LINK, page, delivery.cause) if page else delivery.cause
 
     @display(description=_("due at"), ordering="due_at")
     def due(self, delivery: Delivery) -> SafeString | str:

@@ -28,7 +28,7 @@ from apps.users.selectors import customers_visible_to
 from .. import ledger
 from ..choices import Fate
 from ..ledger import Line
-from ..models import Reminder
+from ..models import Delivery, Reminder
 from ..planning import moment_of
 from ..services import reminders
 
@@ -134,7 +134,7 @@ def of_reminder(request: HttpRequest, reminder: Reminder) -> dict[str, Any]:
 
 
 def context_of(found: ledger.Ledger, *, zone: ZoneInfo) -> dict[str, Any]:
-    subjects = ledger.subjects_of(found.lines)
+    subjects = ledger.subjects_of(line.row.cause for line in found.lines)
     return {
         "zone": zone.key,
         "coming": _rows(found.coming, subjects, zone),
@@ -164,6 +164,11 @@ def _row(line: Line, subject: Model | None, zone: ZoneInfo) -> dict[str, Any]:
         "delivery": reverse("admin:notifications_delivery_change", args=[row.pk]) if row.pk else "",
         "why": " · ".join(filter(None, (str(line.reason.label) if line.reason else "", line.detail))),
     }
+
+
+def cause_page_of(delivery: Delivery) -> str:
+    """The page of what it was made for; empty when there is none (any more)."""
+    return _page_of(ledger.subjects_of([delivery.cause]).get(delivery.cause))
 
 
 def _page_of(subject: Model | None) -> str:

@@ -373,7 +373,7 @@ class AppointmentAdmin(TellsWhy, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Appointment, form: Any, change: bool) -> None:
         data, now = form.cleaned_data, timezone.now()
         if change:
-            become(obj, appointments.move(obj.pk, starts_at=data["starts_at"], now=now))
+            become(obj, appointments.move(obj.pk, starts_at=data["starts_at"], by=user_of(request), now=now))
         else:
             become(obj, appointments.make(**data, now=now))
 

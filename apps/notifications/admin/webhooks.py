@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import CheckboxesWidget, ModelAdmin, TextWidget, action, display, register
@@ -24,6 +27,7 @@ from ..models import Delivery, WebhookSubscription
 from ..services import webhooks
 
 LOG_SHOWN = 25
+_LINE = '<p><a href="{}" class="text-primary-600 dark:text-primary-500">{} · {}</a> · {}</p>'
 
 
 class WebhookForm(forms.ModelForm):
@@ -94,8 +98,9 @@ class WebhookAdmin(ModelAdmin):
 
     @action(description=_("Make a new secret"), permissions=["act"])
     def rotate(self, request: HttpRequest, queryset: QuerySet[WebhookSubscription]) -> None:
+        by, now = user_of(request), timezone.now()
         for row in queryset:
-            self._show(request, row.name, webhooks.rotate(row.pk, now=timezone.now()))
+            self._show(request, row.name, webhooks.rotate(row.pk, by=by, now=now))
 
     @action(description=_("Send again what was given up"), permissions=["act"])
     def resend(self, request: HttpRequest, queryset: QuerySet[WebhookSubscription]) -> None:
@@ -116,12 +121,21 @@ class WebhookAdmin(ModelAdmin):
     def log(self, row: WebhookSubscription) -> SafeString | str:
         latest = Delivery.objects.filter(cause=webhooks.cause_of(row.pk)).prefetch_related("attempts")
         lines = [_line(delivery) for delivery in latest.order_by("-id")[:LOG_SHOWN]]
-        return format_html_join("", "<p>{} · {} · {} · {}</p>", lines) or "—"
+        return format_html_join("", _LINE, lines) or "–"
 
 
 def _line(delivery: Delivery) -> tuple[Any, ...]:
+    """Where it is, when it was made, what it told, what became of it, and what comes next."""
     attempts = list(delivery.attempts.all())
-    last = attempts[-1].detail if attempts else ""
-    at = timezone.localtime(delivery.created_at)
+    said = [str(DeliveryState(delivery.state).label)]
+    if attempts and attempts[-1].detail:
+        said.append(attempts[-1].detail)
+    if delivery.state == DeliveryState.DUE:
+        said.append(_now("next attempt %(at)s") % {"at": _second(delivery.due_at)})
     kind = delivery.context.get("event", {}).get("type", "")
-    return f"{at:%Y-%m-%d %H:%M:%S}", kind, DeliveryState(delivery.state).label, last
+    page = reverse("admin:notifications_delivery_change", args=[delivery.pk])
+    return page, _second(delivery.created_at), kind, " · ".join(said)
+
+
+def _second(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"

@@ -143,7 +143,8 @@ class AppointmentViewSet(_Rows):
     def reschedule(self, request: Request, pk: str) -> Response:
         """Another time; its reminders move with it. 409 `appointment_cancelled`."""
         given = self.given(AppointmentMove).validated_data
-        return self.answer(appointments.move(self.get_object().pk, now=clock.now(), **given))
+        by = user_of(request)
+        return self.answer(appointments.move(self.get_object().pk, by=by, now=clock.now(), **given))
 
     @extend_schema(request=None, responses=AppointmentSerializer)
     @action(detail=True, methods=["post"])

@@ -8,11 +8,13 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
+from apps.core import events
 from apps.core.events import Actor
 from apps.users.models import Customer, Team
 
 from .. import errors
 from ..choices import ReminderState
+from ..events import AppointmentMoved
 from ..models import Appointment, Reminder
 from ..recurrence import HORIZON
 from . import reminders
@@ -49,7 +51,7 @@ def make(
     return row
 
 
-def move(appointment_id: int, *, starts_at: datetime, now: datetime) -> Appointment:
+def move(appointment_id: int, *, starts_at: datetime, by: Actor, now: datetime) -> Appointment:
     """Another time; its reminders move with it."""
     _check(starts_at, now=now)
     with transaction.atomic():
@@ -58,6 +60,7 @@ def move(appointment_id: int, *, starts_at: datetime, now: datetime) -> Appointm
         row.save(update_fields=["starts_at"])
         _revive(row)
         reminders.follow_appointment(row.reminders.active().values_list("id", flat=True), now=now)
+        events.record(AppointmentMoved(appointment=row.pk), stream=row.customer.actor_ref, actor=by)
         return row
 
 

@@ -75,7 +75,7 @@ def _about(customer: Customer | None, now: datetime) -> dict[str, Any]:
     if coming is not None:
         about["appointment"] = coming.pk
     else:
-        about["appointment.title"] = _("your appointment")
+        about["appointment.title"] = _sample("appointment.title")
         about["appointment.starts_at"] = (now + timedelta(days=1)).isoformat()
     if customer is not None:
         about["conversation"] = customer.conversations.order_by("-id").values_list("pk", flat=True).first()
@@ -84,14 +84,17 @@ def _about(customer: Customer | None, now: datetime) -> dict[str, Any]:
 
 def _samples(text: Mapping[str, str], now: datetime) -> dict[str, Any]:
     names = set().union(*(replacer.names(part) for part in text.values()))
-    lists = {name: f"[{name.partition('.')[2]}]" for name in names if name.startswith("list.")}
+    lists = {name: _sample(name) for name in names if name.startswith("list.")}
     return lists | {
         "preferences.link": f"{settings.BASE_URL}/preferences/…/",
         "unsubscribe.link": f"{settings.BASE_URL}/preferences/…/unsubscribe/",
-        "reminder.note": _("Please bring your papers."),
-        "alert.title": _("Something happened"),
-        "alert.text": _("This is what it is about."),
+        **{name: _sample(name) for name in ("reminder.note", "alert.title", "alert.text")},
         "alert.count": 3,
         "alert.at": now.isoformat(),
         "alert.link": f"{settings.BASE_URL}/admin/",
     }
+
+
+def _sample(name: str) -> str:
+    """Its own name: words would be of one language, and the text may be in any."""
+    return f"[{name.partition('.')[2]}]"

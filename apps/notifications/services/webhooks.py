@@ -20,7 +20,7 @@ from apps.users.models import User
 
 from .. import published
 from ..choices import DeliveryState, Priority, Reason, Way
-from ..events import WebhookDisabled
+from ..events import WebhookDisabled, WebhookSecretRotated
 from ..gateways import Outgoing
 from ..gateways.http.gateway import check_url
 from ..gateways.webhook import signature
@@ -79,7 +79,7 @@ def _be_able_to_send() -> None:
         Gateway.objects.get_or_create(name=GATEWAY_NAME, defaults={"way": Way.WEBHOOK, "kind": "webhook"})
 
 
-def rotate(subscription_id: int, *, now: datetime) -> str:
+def rotate(subscription_id: int, *, by: User, now: datetime) -> str:
     """A new secret, returned once; those before sign for another day."""
     with transaction.atomic():
         row = WebhookSubscription.objects.select_for_update().get(pk=subscription_id)
@@ -88,6 +88,7 @@ def rotate(subscription_id: int, *, now: datetime) -> str:
         secret = signature.new_secret()
         row.secrets = [{"secret": secret, "until": None}, *kept]  # type: ignore[assignment]
         row.save(update_fields=["secrets"])
+        _record(WebhookSecretRotated(subscription=row.pk), by=by)
         return secret
 
 
@@ -180,11 +181,11 @@ def follow_dead(delivery_id: int) -> None:
         if WebhookSubscription.objects.filter(pk=pk, is_active=True).update(
             is_active=False, disabled_reason=reason
         ):
-            _record(pk, by=SYSTEM)
+            _record(WebhookDisabled(subscription=pk), by=SYSTEM)
 
 
-def _record(pk: int, *, by: Actor) -> None:
-    events.record(WebhookDisabled(subscription=pk), stream=recipient_of(pk), actor=by)
+def _record(fact: WebhookDisabled | WebhookSecretRotated, *, by: Actor) -> None:
+    events.record(fact, stream=recipient_of(fact.subscription), actor=by)
 
 
 def resend(delivery_ids: Iterable[int], *, now: datetime) -> int:
