@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from .views import front
+from .views import api_root, front
 
 admin.autodiscover()
 
@@ -15,6 +15,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("apps.messaging.api.urls")),
     path("", include("apps.routing.api.urls")),
     path("", include("apps.notifications.api.urls")),
+    path("", api_root, name="api-root"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
 ]
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", desk.page, name="desk"),
     path("nothing/", desk.nothing, name="nothing"),
     path("list/", desk.conversations, name="list"),
+    path("line/", desk.line, name="line"),
     path("team/", desk.team, name="team"),
     path("queues/", desk.queues, name="queues"),
     path("presence/", desk.presence, name="presence"),

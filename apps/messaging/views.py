@@ -52,7 +52,7 @@ def chat_frame(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@cache_control(public=True, max_age=300)
+@cache_control(public=True, max_age=60)
 def widget_script(request: HttpRequest, slug: str) -> HttpResponse:
     """What a foreign page loads. It needs no cookie and sets none."""
     inbox = _inbox(slug)

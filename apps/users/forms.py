@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import available_timezones
 
+from allauth.account import forms as account_forms
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
@@ -28,3 +30,12 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["name", "language", "time_zone"]
+
+
+class LoginForm(account_forms.LoginForm):
+    """Its fields named as everywhere else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"].label = _("E-mail")
+        self.fields["remember"].label = _("Keep me signed in")

@@ -26,7 +26,7 @@ def test_signing_in_leads_to_the_desk(page: Page, server: LiveServer) -> None:
     user.set_password("a long enough one")
     user.save()
     page.goto("/console/")
-    page.get_by_label("Email").fill("ana@example.com")
+    page.get_by_label("E-mail").fill("ana@example.com")
     page.get_by_label("Password").fill("a long enough one")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/console/$"))

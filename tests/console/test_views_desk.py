@@ -149,7 +149,7 @@ def test_wrap_ups_stand_in_the_list_with_their_countdown(desk, talk) -> None:
 def test_the_foot_tells_the_line_of_my_teams_only(desk, queue, foreign) -> None:
     put_in_line(queue, waited=90)
     put_in_line(queue, waited=30)
-    line = desk.get("list").context["line"]
+    line = desk.get("line").context["line"]
     assert line.waiting == 2
     assert 88 < (timezone.now() - line.longest_since).total_seconds() < 95
 

@@ -58,6 +58,8 @@ def _delete(model: Model, may: set[str], actor: Actor, whose: Whose) -> str:
 
 
 def _history(model: Model, may: set[str], actor: Actor, whose: Whose) -> str:
+    if model.is_logged:
+        return "302" if is_seen(model, actor, whose) else "404"
     if not is_seen(model, actor, whose):
         return "404" if model.has_history else NOT_THERE
     return "200" if "view" in may else "403"

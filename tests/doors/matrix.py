@@ -221,6 +221,7 @@ API_ROWS = {
     "chat-callback": chat(POST="-   409 -   -   -   -   -", DELETE="-   409 -   -   -   -   -"),
     # A token that is no good is refused even where none is needed.
     "api-schema": api(ALL, GET="200 200 200 200 200 200 -"),
+    "api-root": api(ALL, GET="302 302 302 302 302 302 -"),
     "api-docs": api(ALL, GET="200 200 200 200 200 200 -"),
 }
 
@@ -229,6 +230,7 @@ CONSOLE_ROWS = {
     "console:desk": desk(GET=AGENTS),
     "console:nothing": desk(GET=AGENTS),
     "console:list": desk(GET=AGENTS),
+    "console:line": desk(GET=AGENTS),
     "console:team": desk(GET=LEADERS),
     "console:queues": desk(GET=AGENTS),
     "console:presence": desk(GET=AGENTS, POST="-   -   302 302 302 302 -"),
@@ -395,6 +397,8 @@ class Model:
     administrator: str
     scope: Scope = Scope.TEAM
     has_history: bool = False
+    # Its history is the event log: the page leads there.
+    is_logged: bool = False
     # Rows that others lean on are not deleted although the right is there.
     leaned_on: bool = False
     # A form without anything in it is a good one.
@@ -430,7 +434,9 @@ MODELS = {
     "notifications_appointment": Model("appointment", SET_UP, SET_UP),
     "notifications_segment": Model("segment", SET_UP, TIDY, has_history=True),
     "notifications_campaign": Model("campaign", SET_UP, SET_UP),
-    "notifications_sendingqueue": Model("sending", "view change", "view change", ALL, saves_empty=True),
+    "notifications_sendingqueue": Model(
+        "sending", "view change", "view change", ALL, is_logged=True, saves_empty=True
+    ),
     "notifications_delivery": Model("delivery", READ, READ),
     "notifications_outboxmessage": Model("outbox", READ, READ),
     "notifications_automation": Model("automation", SET_UP, TIDY, ALL, has_history=True),

@@ -35,7 +35,13 @@ def nothing(request: DeskRequest) -> HttpResponse:
 
 @agents_only("GET")
 def conversations(request: DeskRequest) -> HttpResponse:
-    return fragment(request, "list", fragments.list_context(request) | fragments.line_context(request))
+    return fragment(request, "list", fragments.list_context(request))
+
+
+@agents_only("GET")
+def line(request: DeskRequest) -> HttpResponse:
+    """How many wait. Nobody is told by a frame of each who comes: it looks again every now and then."""
+    return fragment(request, "line", fragments.line_context(request))
 
 
 @agents_only("GET")

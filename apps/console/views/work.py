@@ -39,14 +39,18 @@ def tags(request: DeskRequest, pk: int) -> HttpResponse:
 def transfer(request: DeskRequest, pk: int) -> HttpResponse:
     conversation = get_own(request, pk)
     if request.method == "GET":
-        now = timezone.now()
+        now, item = timezone.now(), talk_selectors.item_of(conversation)
+        queues = talk_selectors.targets(conversation, user=request.user, now=now)
         return fragment(
             request,
             "transfer",
             {
                 "conversation": conversation,
-                "item": talk_selectors.item_of(conversation),
-                "queues": talk_selectors.targets(conversation, user=request.user, now=now),
+                "item": item,
+                "queues": queues,
+                "elsewhere": next(
+                    (queue.pk for queue in queues if not item or queue.pk != item.queue_id), None
+                ),
                 "colleagues": talk_selectors.colleagues_for(conversation, user=request.user, now=now),
             },
         )

@@ -178,8 +178,10 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
 
 // A fragment may be exchanged while a button in it waits for its answer: what that answer makes happen must not be lost.
 document.body.addEventListener("htmx:beforeSend", ({ detail: { elt, xhr } }) => {
-  xhr.addEventListener("load", () => {
-    const happens = elt.isConnected ? null : xhr.getResponseHeader("HX-Trigger");
+  // Before htmx has the answer: it may be the answer that takes the button away, and then nothing is lost.
+  xhr.addEventListener("readystatechange", () => {
+    if (xhr.readyState !== XMLHttpRequest.DONE || elt.isConnected) return;
+    const happens = xhr.getResponseHeader("HX-Trigger");
     if (happens) Object.entries(JSON.parse(happens)).forEach(([name, detail]) => emit(name, detail ?? {}));
   });
 });
