@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.apps import apps
@@ -30,6 +29,7 @@ from .admin_base import (
     TextFilter,
     action,
     display,
+    exact,
     register,
     site,
 )
@@ -88,7 +88,7 @@ class EventAdmin(StreamSearch, ReadOnlyAdmin):
     @display(description=_("at"))
     def moment(self, event: Event) -> str:
         """To the second and shorter than the usual format: the log is read by comparing times."""
-        return _second(event.at)
+        return exact(event.at)
 
     @display(description=_("stream"))
     def stream_link(self, event: Event) -> SafeString:
@@ -152,7 +152,7 @@ class HandlingAdmin(StreamSearch, ReadOnlyAdmin):
 
     @display(description=_("due at"))
     def due(self, handling: Handling) -> str:
-        return _second(handling.due_at)
+        return exact(handling.due_at)
 
     @display(description=_("event"))
     def event_type(self, handling: Handling) -> str:
@@ -256,15 +256,11 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
 
     @display(description=_("first seen"))
     def first_seen(self, group: ErrorGroup) -> str:
-        return _second(group.first_seen_at)
+        return exact(group.first_seen_at)
 
     @display(description=_("last seen"), ordering="last_seen_at")
     def last_seen(self, group: ErrorGroup) -> str:
-        return _second(group.last_seen_at)
-
-
-def _second(at: datetime) -> str:
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
+        return exact(group.last_seen_at)
 
 
 def _shown(value: Any) -> str:

@@ -22,7 +22,7 @@ class Event(models.Model):
 
     class Meta:
         verbose_name = _("event")
-        verbose_name_plural = _("events")
+        verbose_name_plural = _("event log")
         indexes = [
             models.Index(fields=["stream", "id"], name="event_by_stream"),
             models.Index(fields=["type", "at"], name="event_by_type"),
@@ -61,8 +61,8 @@ class Handling(models.Model):
     objects = HandlingQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("handling")
-        verbose_name_plural = _("handlings")
+        verbose_name = _("follow-up")
+        verbose_name_plural = _("follow-ups")
         constraints = [models.UniqueConstraint(fields=["event", "subscriber"], name="handling_once")]
         indexes = [
             models.Index(fields=["due_at"], condition=models.Q(is_dead=False), name="handling_due"),

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 class MessagingConfig(AppConfig):
     name = "apps.messaging"
-    verbose_name = _("Conversations")
+    verbose_name = _("Messaging")
     # What was said is read, never changed; small lists may also be tidied up.
     supervisors_may = {
         "conversation": ("view",),

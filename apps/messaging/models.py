@@ -79,7 +79,11 @@ class Inbox(models.Model):
     """The place messages arrive."""
 
     name = models.CharField(_("name"), max_length=100)
-    slug = models.SlugField(_("address"), unique=True, help_text=_("The chat page is /chat/<address>/."))
+    slug = models.SlugField(
+        _("address"),
+        unique=True,
+        help_text=_("How the address of the chat page ends: “support” in /chat/support/."),
+    )
     kind = models.CharField(_("kind"), max_length=20, choices=InboxKind, default=InboxKind.CHAT)
     # Where customers write to (e-mail, SMS) and whom answers come from.
     address = models.CharField(
@@ -105,7 +109,6 @@ class Inbox(models.Model):
         _("pages that may embed the widget"),
         default=list,
         blank=True,
-        help_text=_('Origins like ["https://www.example.com"]; nobody else can show it.'),
     )
     idle_close_minutes = models.PositiveIntegerField(
         _("close after silence of (minutes)"),

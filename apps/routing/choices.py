@@ -71,3 +71,13 @@ class CallbackState(models.TextChoices):
 
 # What takes units of an agent, besides live offers.
 HELD = (ItemState.ACTIVE, ItemState.WRAP_UP)
+
+
+# What a score is made of, as the policy calls it and as people read it.
+TERMS = {
+    "waited": _("waited"),
+    "credit": _("head start"),
+    "fit": _("fit"),
+    "idle": _("idle"),
+    "last agent": _("last agent"),
+}

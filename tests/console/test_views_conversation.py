@@ -273,6 +273,7 @@ def test_the_decision_is_shown_with_its_terms_and_the_others(desk, queue, ana) -
     assert [name for name, _score, _reason in reasoning.others] == [ben.user.get_short_name()]
     shown = words_of(desk.get("details", item.conversation_id))
     assert "<td>waited</td>" in shown
+    assert "<td>head start</td>" in shown
     assert str(reasoning.decision.score) in shown
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -13,9 +15,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
+from unfold.utils import display_for_label
 
 from apps.core import incidents
 from apps.core.models import ErrorGroup, Event, Handling
+from apps.messaging.choices import Status
+from apps.notifications.choices import CampaignState, DeliveryState
+from apps.routing.choices import CallbackState, State
 from apps.users.choices import Role
 from eml.admin_menu import MENU
 from tests.factories import make_customer, make_team, make_user
@@ -236,9 +243,52 @@ def test_every_entry_of_the_menu_is_there_for_administrators(client, root, entry
     assert str(entry.title) in menu(client)
 
 
+def test_pages_are_called_as_the_menu_calls_them() -> None:
+    entries = [entry for _, entries in MENU for entry in entries if entry.model and not entry.route]
+    models = {str(entry.title): apps.get_model(entry.model) for entry in entries}
+    ours = {title: model._meta for title, model in models.items() if model.__module__.startswith("apps.")}
+    assert {title: capfirst(meta.verbose_name_plural) for title, meta in ours.items()} == {t: t for t in ours}
+    assert all(capfirst(meta.app_config.verbose_name) != title for title, meta in ours.items())
+
+
 def test_menu_of_supervisors_lacks_what_only_administrators_do(client) -> None:
     client.force_login(make_user(Role.SUPERVISOR, [make_team()]))
     assert not {"Schedule", "Failed sign-ins"} & set(menu(client))
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "choices"),
+    [
+        ("messaging.Conversation", "state", Status),
+        ("notifications.Campaign", "shown_state", CampaignState),
+        ("notifications.Delivery", "shown_state", DeliveryState),
+        ("routing.Agent", "state", State),
+        ("routing.Callback", "shown_state", CallbackState),
+    ],
+)
+def test_badges_speak_the_readers_words(model: str, column: str, choices) -> None:
+    page = admin.site.get_model_admin(apps.get_model(model))
+    for value, label in choices.choices:
+        badge = display_for_label((value, label), "", getattr(page, column).label)
+        assert re.sub(r"<[^>]+>", "", badge).strip() == label
+
+
+def test_a_list_leads_to_all_of_it_only_when_it_is_narrowed(client, root) -> None:
+    make_dead()
+    address = reverse(HANDLINGS)
+    assert b"Show all" not in client.get(address).content
+    for query in ({"q": "conversation:2"}, {"state": "dead"}):
+        assert b"Show all" in client.get(address, query).content
+
+
+def test_a_page_without_anything_to_save_has_no_bar_of_buttons(client, root) -> None:
+    event, user = make_event(), make_user()
+    for address, has_bar in (
+        (reverse("admin:core_event_change", args=[event.pk]), False),
+        (reverse("admin:users_user_change", args=[user.pk]), True),
+        (reverse("admin:users_team_add"), True),
+    ):
+        assert (b'id="submit-row"' in client.get(address).content) is has_bar, address
 
 
 def test_tables_that_only_invite_mistakes_are_not_in_the_admin() -> None:

@@ -330,6 +330,9 @@ ADMIN_ROWS = {
     #                                 AN  VA  AX  AY  SX  AD  DX
     "admin-overview": page(GET="403 403 403 403 200 200 403", other="405"),
     "admin:routing_queue_try": admin(GET=LEADERS, other="-   -   -   -   405 405 -"),
+    # They ask first, whatever is sent.
+    "admin:messaging_conversation_give_it_to_an_agent": admin(Scope.TEAM, **dict.fromkeys(VERBS, LEADERS)),
+    "admin:messaging_conversation_take_it_over": admin(Scope.TEAM, **dict.fromkeys(VERBS, LEADERS)),
     "admin:routing_agent_day": admin(Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"),
     "admin:index": admin(GET=LEADERS, other=LEADERS),
     "admin:search": admin(GET=LEADERS, other=LEADERS),

@@ -63,7 +63,7 @@ def value_of(address: Address, name: str, keys: Any) -> Any:
     if name in FIXED:
         return FIXED[name]
     if name == "object_id":
-        return "1"
+        return keys["conversation"] if address.route.startswith("admin:messaging_conversation_") else "1"
     meanings = OBJECTS[name]
     return keys[next(key for start, key in meanings.items() if address.route.startswith(start))]
 

@@ -110,7 +110,7 @@ def _inbox_form(team, **values) -> dict:
         "language": "en",
         "greeting": "Hi",
         "away_text": "Later",
-        "allowed_origins": '["https://shop.example.com"]',
+        "allowed_origins": "https://shop.example.com\r\n\r\n  https://Other.example:8443/ ",
         "idle_close_minutes": 60,
         "is_active": "on",
     } | values
@@ -119,17 +119,25 @@ def _inbox_form(team, **values) -> dict:
 def test_an_inbox_is_set_up_and_shows_what_to_embed(page, team) -> None:
     assert page.post(_url("inbox_add"), _inbox_form(team)).status_code == 302
     inbox = Inbox.objects.get(slug="shop")
-    assert inbox.allowed_origins == ["https://shop.example.com"]
+    assert inbox.allowed_origins == ["https://shop.example.com", "https://other.example:8443"]
     assert inbox.history.count() == 1
     text = page.get(_url("inbox_change", inbox.pk)).content.decode()
     assert "/chat/shop/widget.js" in text
+    assert "https://shop.example.com\nhttps://other.example:8443</textarea>" in text
+
+
+def test_no_pages_at_all_may_embed_the_widget(page, team) -> None:
+    assert page.post(_url("inbox_add"), _inbox_form(team, allowed_origins="")).status_code == 302
+    assert Inbox.objects.get().allowed_origins == []
 
 
 @pytest.mark.parametrize(
-    "origins", ['["https://a.example/path"]', '["*"]', '"https://a.example"', "[1]", "{"]
+    "wrong", ["https://a.example/path", "*", '["https://a.example"]', "https://a.example https://b.example"]
 )
-def test_what_is_no_origin_is_refused(page, team, origins) -> None:
-    assert page.post(_url("inbox_add"), _inbox_form(team, allowed_origins=origins)).status_code == 200
+def test_the_line_that_is_no_origin_is_named(page, team, wrong) -> None:
+    answer = page.post(_url("inbox_add"), _inbox_form(team, allowed_origins=f"https://good.example\n{wrong}"))
+    (said,) = answer.context["adminform"].form.errors["allowed_origins"]
+    assert said.startswith(f"“{wrong}”: ")
     assert not Inbox.objects.exists()
 
 

@@ -13,12 +13,14 @@ from django.utils import timezone
 
 from apps.core.events import SYSTEM
 from apps.core.models import Event
+from apps.messaging.services import conversations
 from apps.routing import policy_starts, selectors
 from apps.routing.choices import Chosen, ItemState
 from apps.routing.models import Agent, InboxRoute, Item, PolicyVersion, Queue
 from apps.routing.policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from apps.routing.services import offers, policies, router
 from apps.users.choices import Role
+from apps.users.models import User
 from tests.factories import (
     hand_to,
     make_agent,
@@ -511,6 +513,68 @@ def test_z17_supervisor_takes_over_and_is_told_where_to_find_it(queue, as_boss, 
     assert Event.objects.filter(stream=item.conversation.stream, actor=boss.actor_ref).exists()
     assert "/console/" in told(answer)[1]
     assert_in_order()
+
+
+def page_of(item, what="change"):
+    return f"{CONVERSATIONS}{item.conversation_id}/{what}/"
+
+
+def test_conversation_is_given_to_an_agent_on_its_own_page(queue, as_boss):
+    agent, item = make_agent(queue.team), put_in_line(queue)
+    assert page_of(item, "give") in page(as_boss, page_of(item))
+    assert agent.user.name in page(as_boss, page_of(item, "give"))
+    answer = post(as_boss, page_of(item, "give"), apply=1, agent=agent.pk)
+    assert answer.redirect_chain == [(page_of(item), 302)]
+    assert told(answer) == ["Done for 1."]
+    item.refresh_from_db()
+    assert item.agent == agent
+    assert_in_order()
+
+
+def test_conversation_is_taken_over_on_its_own_page_by_a_button_and_no_link(queue, as_boss, boss):
+    item = put_in_line(queue)
+    assert page_of(item, "take-over") in page(as_boss, page_of(item))
+    page(as_boss, page_of(item, "take-over"))
+    item.refresh_from_db()
+    assert item.state == ItemState.WAITING
+    answer = post(as_boss, page_of(item, "take-over"), apply=1)
+    assert answer.redirect_chain == [(page_of(item), 302)]
+    assert "/console/" in told(answer)[1]
+    item.refresh_from_db()
+    assert item.agent.user == boss
+    assert_in_order()
+
+
+@pytest.mark.parametrize("what", ["give", "take-over"])
+def test_what_was_closed_meanwhile_is_told_on_the_page(queue, as_boss, boss, what):
+    agent, item = make_agent(queue.team), put_in_line(queue)
+    conversations.close(item.conversation_id, by=boss, now=timezone.now())
+    answer = post(as_boss, page_of(item, what), apply=1, agent=agent.pk)
+    assert answer.redirect_chain == [(page_of(item), 302)]
+    assert "Done for 1." not in told(answer)
+    assert "This conversation" in told(answer)[0]
+    item.refresh_from_db()
+    assert item.agent is None
+
+
+@pytest.mark.parametrize("what", ["give", "take-over"])
+def test_conversations_of_other_teams_are_given_to_nobody(queue, as_boss, what):
+    agent, item = make_agent(queue.team), put_in_line(make_queue())
+    answer = as_boss.post(page_of(item, what), {"apply": 1, "agent": agent.pk})
+    assert answer.status_code == 404
+    assert Item.objects.get().state == ItemState.WAITING
+
+
+@pytest.mark.parametrize("what", ["give", "take-over"])
+def test_who_may_only_look_gives_nothing_to_anybody(queue, as_boss, monkeypatch, what):
+    agent, item = make_agent(queue.team), put_in_line(queue)
+    may = User.has_perm
+    monkeypatch.setattr(
+        User, "has_perm", lambda user, name, row=None: name != "routing.change_item" and may(user, name, row)
+    )
+    assert page_of(item, what) not in page(as_boss, page_of(item))
+    assert as_boss.post(page_of(item, what), {"apply": 1, "agent": agent.pk}).status_code == 403
+    assert Item.objects.get().state == ItemState.WAITING
 
 
 # Why

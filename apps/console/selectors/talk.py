@@ -28,7 +28,7 @@ from apps.messaging import selectors as messaging
 from apps.messaging.models import Attachment, Conversation, Disposition, Message, Note, Tag, stream
 from apps.routing import openings, waits
 from apps.routing import selectors as routing
-from apps.routing.choices import Chosen, ItemState
+from apps.routing.choices import TERMS, Chosen, ItemState
 from apps.routing.models import Agent, Decision, Item, Queue
 from apps.users.models import ContactPoint, User
 
@@ -138,6 +138,7 @@ class Reasoning:
 
     decision: Decision
     sentence: str
+    terms: list[tuple[Any, ...]]
     others: list[tuple[str, int | None, str]]
 
 
@@ -181,7 +182,8 @@ def details_of(conversation: Conversation, *, user: User) -> Details:
 
 def _reasoning(decision: Decision, names: timeline.Names) -> Reasoning:
     others = [(names.agents.get(agent, "–"), score, text) for agent, score, text in decision.others]
-    return Reasoning(decision, why.sentence(decision.terms, decision.others), others)
+    terms = [(TERMS.get(name, name), *figures) for name, *figures in decision.terms]
+    return Reasoning(decision, why.sentence(decision.terms, decision.others), terms, others)
 
 
 def _names(events: Iterable[Any], decisions: Iterable[Decision]) -> timeline.Names:

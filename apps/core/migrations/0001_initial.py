@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "event",
-                "verbose_name_plural": "events",
+                "verbose_name_plural": "event log",
                 "indexes": [
                     models.Index(fields=["stream", "id"], name="event_by_stream"),
                     models.Index(fields=["type", "at"], name="event_by_type"),
@@ -123,8 +123,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "handling",
-                "verbose_name_plural": "handlings",
+                "verbose_name": "follow-up",
+                "verbose_name_plural": "follow-ups",
                 "indexes": [
                     models.Index(
                         condition=models.Q(("is_dead", False)), fields=["due_at"], name="handling_due"

@@ -17,8 +17,10 @@ from apps.core.admin_base import (
     RangeDateTimeFilter,
     ReadOnlyAdmin,
     display,
+    exact,
     panels,
     register,
+    short,
 )
 from apps.users.permissions import user_of
 
@@ -38,9 +40,8 @@ class ConversationAdmin(ReadOnlyAdmin):
         "customer_name",
         "state",
         "inbox",
-        "team",
         "agent",
-        "opened_at",
+        "opened",
         "last",
         "stars",
     ]
@@ -53,7 +54,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         ("disposition", RelatedOnlyFieldListFilter),
     ]
     list_filter_submit = True
-    list_select_related = ["inbox", "team", "agent", "customer"]
+    list_select_related = ["inbox", "agent", "customer"]
     ordering = ["-id"]
     search_fields = ["id"]
     search_help_text = _("Its number, part of the customer's name, or a whole e-mail, phone or external id.")
@@ -61,8 +62,8 @@ class ConversationAdmin(ReadOnlyAdmin):
         ("status", "close_reason"),
         ("customer_link", "inbox"),
         ("team", "agent"),
-        ("opened_at", "first_answer_at"),
-        ("closed_at", "disposition"),
+        ("opened_exactly", "first_answer"),
+        ("closed", "disposition"),
         ("tag_names", "stars"),
         "rating_comment",
     ]
@@ -116,6 +117,22 @@ class ConversationAdmin(ReadOnlyAdmin):
     @display(description=_("status"), label={"waiting": "warning", "active": "info", "closed": "success"})
     def state(self, conversation: Conversation) -> tuple[str, Any]:
         return conversation.status, conversation.get_status_display()
+
+    @display(description=_("opened"), ordering="opened_at")
+    def opened(self, conversation: Conversation) -> str:
+        return short(conversation.opened_at)
+
+    @display(description=_("opened"))
+    def opened_exactly(self, conversation: Conversation) -> str:
+        return exact(conversation.opened_at)
+
+    @display(description=_("first answer"))
+    def first_answer(self, conversation: Conversation) -> str:
+        return exact(conversation.first_answer_at)
+
+    @display(description=_("closed"))
+    def closed(self, conversation: Conversation) -> str:
+        return exact(conversation.closed_at)
 
     @display(description=_("last message"), ordering="last_message_at")
     def last(self, conversation: Conversation) -> str:

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import HistoryAdmin, ModelAdmin, display, register
+from apps.core.admin_base import HistoryAdmin, ModelAdmin, TextareaWidget, display, register
 from apps.core.errors import EMLError
 from apps.users import contacts
 from apps.users import selectors as people
@@ -27,13 +27,32 @@ from ..choices import WRITTEN_KINDS, InboxKind
 from ..models import CannedReply, Disposition, Inbox, Tag
 
 
+class OriginsField(forms.CharField):
+    """A list, written line by line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        lines = (line.strip() for line in (super().to_python(value) or "").splitlines())
+        return [line for line in lines if line]
+
+
 class InboxForm(forms.ModelForm):
+    allowed_origins = OriginsField(
+        label=_("Pages that may embed the widget"),
+        required=False,
+        widget=TextareaWidget(attrs={"rows": 3}),
+        help_text=_("One per line: https://www.example.com. Nobody else can show it."),
+    )
+
     class Meta:
         model = Inbox
         fields = [
             "name", "slug", "kind", "address", "team", "language", "greeting", "away_text", "allowed_origins",
             "idle_close_minutes", "is_active",
         ]  # fmt: skip
+        widgets = {"away_text": TextareaWidget(attrs={"rows": 3})}
 
     def clean(self) -> dict[str, Any]:
         """A chat has a page, the others an address, in the form contacts are stored in."""
@@ -56,13 +75,11 @@ class InboxForm(forms.ModelForm):
         self.cleaned_data["address"] = normalised
 
     def clean_allowed_origins(self) -> list[str]:
-        listed = self.cleaned_data["allowed_origins"] or []
-        if not isinstance(listed, list) or not all(isinstance(origin, str) for origin in listed):
-            raise ValidationError(_('Write a list of origins, like ["https://www.example.com"].'))
-        tidy = policy.framing_origins(listed)
-        if len(tidy) != len(listed):
-            raise ValidationError(_("An origin is https://host or https://host:port, without a path or *."))
-        return tidy
+        lines = self.cleaned_data["allowed_origins"]
+        text = _("“%(line)s”: an origin is https://host or https://host:port, without a path or *.")
+        if wrong := [line for line in lines if not policy.framing_origins([line])]:
+            raise ValidationError([ValidationError(text, params={"line": line}) for line in wrong])
+        return policy.framing_origins(lines)
 
 
 class TeamScope:

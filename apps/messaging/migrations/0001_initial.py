@@ -119,7 +119,10 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=100, verbose_name="name")),
                 (
                     "slug",
-                    models.SlugField(help_text="The chat page is /chat/<address>/.", verbose_name="address"),
+                    models.SlugField(
+                        help_text="How the address of the chat page ends: “support” in /chat/support/.",
+                        verbose_name="address",
+                    ),
                 ),
                 (
                     "kind",
@@ -162,7 +165,6 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=list,
-                        help_text='Origins like ["https://www.example.com"]; nobody else can show it.',
                         verbose_name="pages that may embed the widget",
                     ),
                 ),
@@ -227,7 +229,9 @@ class Migration(migrations.Migration):
                 (
                     "slug",
                     models.SlugField(
-                        help_text="The chat page is /chat/<address>/.", unique=True, verbose_name="address"
+                        help_text="How the address of the chat page ends: “support” in /chat/support/.",
+                        unique=True,
+                        verbose_name="address",
                     ),
                 ),
                 (
@@ -271,7 +275,6 @@ class Migration(migrations.Migration):
                     models.JSONField(
                         blank=True,
                         default=list,
-                        help_text='Origins like ["https://www.example.com"]; nobody else can show it.',
                         verbose_name="pages that may embed the widget",
                     ),
                 ),

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -30,18 +31,23 @@ def ask(
     title: str,
     rows: Iterable[Model],
     then: Callable[[dict[str, Any]], None],
+    back: str = "",
 ) -> HttpResponse | None:
-    """The page between an action and its effect: asks for what it needs, then does it and returns to the list."""
+    """The page between an action and its effect: asks for what it needs, then does it and returns to the list.
+
+    `back` is where to go instead when the question is a page of its own.
+    """
     rows = list(rows[:MOST_AT_ONCE])  # type: ignore[index]
     filled = form(request.POST if "apply" in request.POST else None)
     if "apply" in request.POST and filled.is_valid():
         then(filled.cleaned_data | {"rows": rows})
-        return None
+        return redirect(back) if back else None
     context = site.each_context(request) | {
         "title": title,
         "form": filled,
         "rows": rows,
         "action": action,
+        "back": back,
         "checkbox": ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, "admin/routing/ask.html", context)

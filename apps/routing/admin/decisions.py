@@ -15,17 +15,10 @@ from apps.core.admin_base import InfinitePaginator, RangeDateTimeFilter, ReadOnl
 from apps.users.permissions import user_of
 
 from .. import selectors
+from ..choices import TERMS
 from ..models import Decision
 from ..selectors import Other
 from .base import link, table
-
-TERMS = {
-    "waited": _("waited"),
-    "credit": _("head start"),
-    "fit": _("fit"),
-    "idle": _("idle"),
-    "last agent": _("last agent"),
-}
 
 
 @register(Decision)

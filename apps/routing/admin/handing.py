@@ -1,8 +1,8 @@
-"""Giving work to somebody: the two actions that the line and the list of conversations share."""
+"""Giving work to somebody: the two actions that the line and the conversations share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -54,7 +54,7 @@ def _check_may(request: HttpRequest) -> None:
 
 
 def reassign(
-    request: HttpRequest, queryset: QuerySet, *, conversation_of: ConversationOf, action: str
+    request: HttpRequest, queryset: QuerySet, *, conversation_of: ConversationOf, action: str, back: str = ""
 ) -> HttpResponse | None:
     """Ask for the agent, then give him all of it; each row says for itself why it could not be."""
     _check_may(request)
@@ -67,10 +67,25 @@ def reassign(
         do_each(request, given["rows"], to_him)
 
     title = str(_("Give to an agent"))
-    return ask(request, form=_agent_form(request), action=action, title=title, rows=queryset, then=give)
+    return ask(
+        request, form=_agent_form(request), action=action, title=title, rows=queryset, then=give, back=back
+    )
 
 
-def take_over(request: HttpRequest, queryset: QuerySet, *, conversation_of: ConversationOf) -> None:
+def ask_to_take_over(
+    request: HttpRequest, queryset: QuerySet, *, conversation_of: ConversationOf, back: str
+) -> HttpResponse | None:
+    """For a link: following one must change nothing yet."""
+    _check_may(request)
+
+    def take(given: dict[str, Any]) -> None:
+        take_over(request, given["rows"], conversation_of=conversation_of)
+
+    title = str(_("Take over yourself"))
+    return ask(request, form=forms.Form, action="", title=title, rows=queryset, then=take, back=back)
+
+
+def take_over(request: HttpRequest, queryset: Iterable[Model], *, conversation_of: ConversationOf) -> None:
     """All of it is the supervisor's own from now on."""
     _check_may(request)
     do_each(request, queryset, partial(_take_over, request, conversation_of))

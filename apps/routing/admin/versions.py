@@ -11,11 +11,17 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import InfinitePaginator, RangeDateTimeFilter, ReadOnlyAdmin, display, register
+from apps.core.admin_base import (
+    InfinitePaginator,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    display,
+    exact,
+    register,
+)
 from apps.users.permissions import user_of
 
 from .. import policy_history, selectors
@@ -59,7 +65,7 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
     def levels(self, version: PolicyVersion) -> SafeString | str:
         levels = version.policy["levels"]
         rows = ((name, f"{credit} s") for name, credit in levels.items())
-        return table([_now("name"), _now("credit")], rows) if levels else "–"
+        return table([_now("name"), _now("head start")], rows) if levels else "–"
 
     @display(description=_("settings"))
     def settings(self, version: PolicyVersion) -> SafeString:
@@ -91,7 +97,7 @@ def versions_table(queue: Queue) -> SafeString:
 
 def _row(version: PolicyVersion) -> Iterable[SafeString | str]:
     address = reverse("admin:routing_policyversion_change", args=[version.pk])
-    since = f"{localtime(version.at):%Y-%m-%d %H:%M:%S}"
+    since = exact(version.at)
     return link(address, version.number), since, author(version), changes_list(version)
 
 

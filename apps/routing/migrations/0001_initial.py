@@ -502,7 +502,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField(verbose_name="in line since")),
-                ("credit", models.PositiveIntegerField(default=0, verbose_name="credit")),
+                ("credit", models.PositiveIntegerField(default=0, verbose_name="head start")),
                 ("line_key", models.BigIntegerField()),
                 ("not_to", models.JSONField(default=dict)),
                 ("units", models.PositiveSmallIntegerField(default=0)),
@@ -548,8 +548,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "waiting item",
-                "verbose_name_plural": "waiting items",
+                "verbose_name": "waiting conversation",
+                "verbose_name_plural": "waiting conversations",
             },
         ),
         migrations.CreateModel(
@@ -1515,7 +1515,9 @@ class Migration(migrations.Migration):
                 (
                     "credit",
                     models.PositiveIntegerField(
-                        default=0, help_text="Seconds of waiting given at the start.", verbose_name="credit"
+                        default=0,
+                        help_text="Seconds of waiting given at the start.",
+                        verbose_name="head start",
                     ),
                 ),
                 (

@@ -242,7 +242,7 @@ class PriorityLevel(models.Model):
         help_text=_("For customers whose attribute “priority” says it."),
     )
     credit = models.PositiveIntegerField(
-        _("credit"), default=0, help_text=_("Seconds of waiting given at the start.")
+        _("head start"), default=0, help_text=_("Seconds of waiting given at the start.")
     )
 
     class Meta:

@@ -33,7 +33,7 @@ class Item(models.Model):
     queue = models.ForeignKey(Queue, models.PROTECT, related_name="items", verbose_name=_("queue"))
     state = models.CharField(_("state"), max_length=10, choices=ItemState, default=ItemState.WAITING)
     at = models.DateTimeField(_("in line since"))
-    credit = models.PositiveIntegerField(_("credit"), default=0)
+    credit = models.PositiveIntegerField(_("head start"), default=0)
     # rate·at − credit: while everybody ages alike the order of a queue is static, and this is it.
     line_key = models.BigIntegerField()
     agent = models.ForeignKey(Agent, models.PROTECT, null=True, blank=True, related_name="items")
@@ -55,8 +55,8 @@ class Item(models.Model):
     objects = ItemQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("waiting item")
-        verbose_name_plural = _("waiting items")
+        verbose_name = _("waiting conversation")
+        verbose_name_plural = _("waiting conversations")
         indexes = [
             models.Index(
                 fields=["queue", "line_key", "id"],
