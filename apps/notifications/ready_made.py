@@ -283,7 +283,7 @@ AUTOMATIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Missed callback": (
         "missed-callback",
         "routing.callback.missed",
-        {"ways": ["in_app"], "audience": "supervisors", "conditions": {"is_last": True}},
+        {"ways": ["in_app"], "audience": "supervisors", "conditions": {"is_last": "yes"}},
     ),
     "Low rating": (
         "low-rating",

@@ -105,8 +105,9 @@ def test_a_wrong_rule_is_said_where_it_stands(client, boss, team) -> None:
 def test_an_appointment_in_the_past_is_refused_and_what_was_typed_stays(client, boss, team) -> None:
     fields = {"customer": make_customer([team]).pk, "team": team.pk, "title": "Check-up"}
     when = {"starts_at_0": "2001-01-01", "starts_at_1": "10:00"}
-    page = client.post(reverse("admin:notifications_appointment_add"), fields | when).content.decode()
-    assert "must lie in the future" in page
+    answer = client.post(reverse("admin:notifications_appointment_add"), fields | when)
+    assert "must lie in the future" in answer.context["adminform"].form.errors["starts_at"][0]
+    page = answer.content.decode()
     assert 'value="Check-up"' in page
     assert 'value="2001-01-01"' in page
     assert not Appointment.objects.exists()
@@ -143,6 +144,13 @@ def test_before_or_after_an_appointment_is_said_in_words(client, boss, team, fie
     assert words in page
     assert reverse("admin:notifications_appointment_change", args=[appointment.pk]) in page
     assert "repeats" not in page
+
+
+def test_appointments_are_told_apart_when_one_is_chosen(client, boss, team) -> None:
+    appointment = make_appointment(team)
+    page = client.get(reverse("admin:notifications_reminder_add")).content.decode()
+    at = appointment.starts_at.astimezone(ZoneInfo(boss.time_zone))
+    assert f"{appointment.customer}: Check-up, {at:%a} {at.day} {at:%b %Y, %H:%M}" in page
 
 
 @pytest.mark.parametrize(

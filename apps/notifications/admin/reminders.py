@@ -211,13 +211,16 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
             "user": people.users_visible_to(asks).filter(is_active=True),
             "template": Template.objects.filter(is_active=True, version__gt=0),
             "conversation": conversations_visible_to(asks),
-            "appointment": selectors.appointments_visible_to(asks).filter(
-                is_cancelled=False, starts_at__gt=timezone.now()
-            ),
+            "appointment": selectors.appointments_visible_to(asks)
+            .filter(is_cancelled=False, starts_at__gt=timezone.now())
+            .select_related("customer"),
         }
         if db_field.name in offered:
             kwargs["queryset"] = offered[db_field.name]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "appointment":
+            field.label_from_instance = _whose
+        return field
 
     def has_change_permission(self, request: HttpRequest, obj: Reminder | None = None) -> bool:
         return False  # cancelled and set up anew, so that what waits and what is shown agree
@@ -330,6 +333,12 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
 
 def _moment(moment: datetime, reminder: Reminder) -> str:
     return date_format(moment.astimezone(reminders.zone_of(reminder)), "D j M Y, H:i T")
+
+
+def _whose(appointment: Appointment) -> str:
+    """Many have the same title. By the viewer's clock, like the list of appointments."""
+    at = date_format(timezone.localtime(appointment.starts_at), "D j M Y, H:i")
+    return f"{appointment.customer}: {appointment.title}, {at}"
 
 
 def _link(path: str, text: Any) -> SafeString:

@@ -82,7 +82,7 @@ def cancel(appointment_id: int, *, by: Actor, now: datetime) -> Appointment:
 
 def _check(starts_at: datetime, *, now: datetime) -> None:
     if not now < starts_at <= now + HORIZON:
-        raise errors.TimeOutOfRange
+        raise errors.TimeOutOfRange(fields={"starts_at": [str(errors.TimeOutOfRange.detail)]})
 
 
 def _locked(appointment_id: int) -> Appointment:
