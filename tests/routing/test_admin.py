@@ -474,6 +474,47 @@ def test_work_is_given_in_bulk_to_an_agent_who_is_asked_for_first(queue, as_boss
     assert_in_order()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("offer_seconds", 4, "Ringing takes 5 to 300 seconds."),
+        ("offer_seconds", -1, "Ringing takes 5 to 300 seconds."),
+        ("rate", 0, "The rate is 1 to 100."),
+        ("units", 101, "One contact takes 1 to 100 units."),
+        ("w_fit", -99_999, "A weight is -10000 to 10000 seconds."),
+        ("wrap_up_seconds", -1, "Wrap-up takes 0 to 3600 seconds."),
+    ],
+)
+def test_numbers_out_of_range_are_refused_in_our_own_words(queue, as_boss, name, value, sentence):
+    form = change(as_boss, queue, **{name: value}).context["adminform"].form
+    assert form.errors == {name: [sentence]}
+
+
+def test_steps_stand_with_the_weights(queue, as_boss):
+    text = page(as_boss, f"{QUEUES}{queue.pk}/change/")
+    heads = ("Who goes first", "Steps: who", "Priority levels:", "How it is offered", "Inboxes that lead")
+    places = [text.index(head) for head in heads]
+    assert places == sorted(places)
+    assert text.count('name="steps-TOTAL_FORMS"') == text.count('name="routes-TOTAL_FORMS"') == 1
+
+
+def test_what_happened_names_queues_and_agents_at_the_same_cost_however_much(queue, as_boss):
+    agent = make_agent(queue.team, skills={"cards": 3})
+    item = put_in_line(queue)
+    address, costs = f"{CONVERSATIONS}{item.conversation_id}/change/", []
+    for _ in range(2):
+        Item.objects.update(not_to={})
+        router.run(now=timezone.now())
+        offers.decline(item.offers.live().get().pk, by=agent.user, now=timezone.now())
+        with CaptureQueriesContext(connection) as queries:
+            text = page(as_boss, address)
+        costs.append(len(queries))
+    name = agent.user.name
+    for words in (f"waits in {queue}", f"offered to {name}", f"{name} declined"):
+        assert words in text, words
+    assert costs[0] == costs[1]
+
+
 def test_work_to_be_given_is_named_at_the_same_cost_however_much(queue, as_boss):
     make_agent(queue.team)
     items = [put_in_line(queue) for _ in range(4)]

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from apps.routing import errors, explain, policy
 from apps.routing.choices import Chosen
-from apps.routing.models import Calendar, Offer
+from apps.routing.models import Agent, Calendar, Offer
 from apps.routing.services import router, trial
 from apps.routing.services.trial import Wish
 from apps.users.choices import Role
@@ -222,6 +222,20 @@ def test_page_says_what_is_wrong(queue, boss, query, sentence):
     for _ in range(2):
         make_customer([queue.team], name="Twin")
     assert sentence in page(boss, **({"queue": queue.pk} | query))
+
+
+def test_unknown_levels_and_skills_are_said_at_their_fields(queue, boss):
+    for field, text in (("priority", "gold"), ("needs", "nope 2")):
+        answer = as_(boss).get(TRY, {"queue": queue.pk, field: text})
+        assert [*answer.context["form"].errors] == [field]
+
+
+def test_everybody_is_named_where_nobody_wins(queue, boss, people):
+    assert "Everybody else of the team" in page(boss, queue=queue.pk)
+    Agent.objects.update(chosen=Chosen.NOT_READY)
+    nobody = page(boss, queue=queue.pk)
+    assert "Everybody of the team" in nobody
+    assert "Everybody else" not in nobody
 
 
 def test_page_knows_nothing_of_other_teams(queue, boss):

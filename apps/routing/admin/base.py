@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from django import forms
@@ -53,20 +54,21 @@ def ask(
     return TemplateResponse(request, "admin/routing/ask.html", context)
 
 
-def table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> SafeString:
-    """A plain table; every cell is escaped unless it is safe already."""
+def table(head: Iterable[Any], rows: Iterable[Iterable[Any]], *, numbers: Collection[int] = ()) -> SafeString:
+    """A plain table; every cell is escaped unless it is safe already. `numbers` are the columns of figures."""
     return format_html(
-        '<div class="overflow-x-auto"><table class="w-full text-left">'
+        '<div class="overflow-x-auto"><table class="text-left">'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
-        _cells('<th scope="col" class="py-1 pr-6 font-semibold">{}</th>', head),
+        _cells('<th scope="col" class="py-1 pr-6 font-semibold{}">{}</th>', head, numbers),
         format_html_join(
-            "", "<tr>{}</tr>", ((_cells('<td class="py-1 pr-6">{}</td>', row),) for row in rows)
+            "", "<tr>{}</tr>", ((_cells('<td class="py-1 pr-6{}">{}</td>', row, numbers),) for row in rows)
         ),
     )
 
 
-def _cells(cell: str, values: Iterable[Any]) -> SafeString:
-    return format_html_join("", cell, ((value,) for value in values))
+def _cells(cell: str, values: Iterable[Any], numbers: Collection[int]) -> SafeString:
+    looks = (" text-right tabular-nums" if column in numbers else "" for column in count())
+    return format_html_join("", cell, zip(looks, values, strict=False))
 
 
 def link(address: str, text: Any) -> SafeString:

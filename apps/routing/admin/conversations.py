@@ -13,9 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import Panel, action, exact, panels, site
+from apps.messaging import timeline
 from apps.messaging.models import Conversation
 
 from .. import selectors
+from .. import timeline as of_routing
 from ..models import Decision
 from ..selectors import Other
 from . import handing
@@ -91,6 +93,8 @@ def _this_one(admin: Any, request: HttpRequest, object_id: str) -> tuple[QuerySe
 
 
 panels["messaging.conversation"].append(why)
+timeline.WORDS |= of_routing.WORDS
+timeline.NAMERS.append(of_routing.names)
 # A conversation's page belongs to the floor below, which does not know that there are agents to give it to.
 _page: Any = site.get_model_admin(Conversation)
 _page.actions = [*(_page.actions or ()), give_to_an_agent, take_over_yourself]

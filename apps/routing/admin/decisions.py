@@ -11,7 +11,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import InfinitePaginator, RangeDateTimeFilter, ReadOnlyAdmin, display, register
+from apps.core.admin_base import (
+    InfinitePaginator,
+    RangeDateTimeFilter,
+    ReadOnlyAdmin,
+    display,
+    exact,
+    register,
+)
 from apps.users.permissions import user_of
 
 from .. import selectors
@@ -24,13 +31,13 @@ from .base import link, table
 @register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
-    list_display = ["at", "conversation_link", "queue", "agent", "score", "outcome"]
+    list_display = ["moment", "conversation_link", "queue", "agent", "score", "outcome"]
     list_filter = [("queue", RelatedOnlyFieldListFilter), ("at", RangeDateTimeFilter)]
     list_filter_submit = True
     list_select_related = ["queue", "agent__user", "offer", "item"]
     ordering = ["-id"]
     fields = [
-        "at",
+        "moment",
         "conversation_link",
         "queue",
         "policy_link",
@@ -43,6 +50,10 @@ class DecisionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Decision]:
         return selectors.decisions_visible_to(user_of(request))
+
+    @display(description=_("at"), ordering="at")
+    def moment(self, decision: Decision) -> str:
+        return exact(decision.at)
 
     @display(description=_("conversation"))
     def conversation_link(self, decision: Decision) -> SafeString:
@@ -84,11 +95,11 @@ def terms_table(decision: Decision) -> SafeString:
     """What the score is made of, in seconds of waiting."""
     rows = [(TERMS.get(name, name), raw, f"× {weight}", value) for name, raw, weight, value in decision.terms]
     rows.append((_now("score"), "", "", decision.score))
-    return table([_now("term"), _now("value"), _now("weight"), _now("seconds")], rows)
+    return table([_now("term"), _now("value"), _now("weight"), _now("seconds")], rows, numbers=(1, 2, 3))
 
 
 def others_table(others: list[Other]) -> SafeString | str:
     if not others:
         return _now("Nobody else was signed in.")
     rows = [(other.agent_name, "–" if other.score is None else other.score, other.reason) for other in others]
-    return table([_now("agent"), _now("score"), _now("why not")], rows)
+    return table([_now("agent"), _now("score"), _now("why not")], rows, numbers=(1,))

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
@@ -19,6 +20,8 @@ from .. import policy_drafts, policy_starts, selectors
 from ..models import InboxRoute, PriorityLevel, Queue, Step
 from ..policy_drafts import LevelDraft, PolicyDraft, StepDraft
 from ..services import policies
+
+RANGE = (MinValueValidator, MaxValueValidator)
 
 
 def started_with(request: HttpRequest) -> PolicyDraft:
@@ -37,6 +40,11 @@ class QueueForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Of numbers below 0 the fields complain themselves, before the model does in these words.
+        for field in Queue._meta.fields:
+            if field.name in self.fields:
+                words = {rule.code: rule.message for rule in field.validators if isinstance(rule, RANGE)}
+                self.fields[field.name].error_messages |= words
         if self.instance.pk:
             self.fields["seen"].initial = self.instance.version
 
@@ -125,12 +133,18 @@ class LevelFormSet(PolicyFormSet):
         return PolicyDraft(levels=tuple(LevelDraft(row["name"], row["credit"]) for row in rows))
 
 
-class StepInline(TabularInline):
+class PolicyInline(TabularInline):
+    """Shown with the weights, as a part of the policy."""
+
+    is_policy = True
+    extra = 0
+
+
+class StepInline(PolicyInline):
     model = Step
     form = StepForm
     formset = StepFormSet
     fields = ["after", "needs", "kept_for", "if_nobody"]
-    extra = 0
     verbose_name_plural = _("Steps: who may take it, after how long")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:
@@ -147,11 +161,10 @@ class StepInline(TabularInline):
         return len(started_with(request).steps) if obj is None else 0
 
 
-class LevelInline(TabularInline):
+class LevelInline(PolicyInline):
     model = PriorityLevel
     formset = LevelFormSet
     fields = ["name", "credit"]
-    extra = 0
     verbose_name_plural = _("Priority levels: head starts by name")
 
     def get_extra(self, request: HttpRequest, obj: Queue | None = None, **kwargs: Any) -> int:

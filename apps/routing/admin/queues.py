@@ -49,6 +49,8 @@ class QueueAdmin(TellsWhy, HistoryAdmin):
         (
             _("Who goes first"),
             {
+                # Where its template puts the steps and levels.
+                "classes": ["policy"],
                 "fields": ["rate", "w_idle", "w_fit", "w_last"],
                 "description": _(
                     "The score is in seconds of waiting: rate × waited + head start + fit + idle time + last agent."

@@ -12,13 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from apps.core.admin_base import SelectWidget, TextWidget, site
-from apps.core.admin_rows import told
-from apps.core.errors import EMLError
 from apps.users.models import Customer
 from apps.users.permissions import user_of
 from apps.users.selectors import customers_visible_to, search_customers
 
-from .. import policy_drafts, selectors
+from .. import errors, policy_drafts, selectors
 from ..models import Queue
 from ..services import clock, trial
 from .decisions import TERMS
@@ -103,8 +101,10 @@ def page(request: HttpRequest) -> TemplateResponse:
     if form.is_valid():
         try:
             tried = trial.run(form.wish(), now=clock.now())
-        except EMLError as error:
-            form.add_error(None, told(error))
+        except errors.NoSuchLevel as error:
+            form.add_error("priority", str(error))
+        except errors.NoSuchSkill as error:
+            form.add_error("needs", str(error))
     context = site.each_context(request) | {"title": _("Who would get it now?"), "form": form, "trial": tried}
     if tried and tried.winner:
         context["terms"] = [(TERMS.get(term.name, term.name), term) for term in tried.winner.terms]

@@ -35,15 +35,19 @@ MOST_SHOWN = 5
 @register(PolicyVersion)
 class PolicyVersionAdmin(ReadOnlyAdmin):
     paginator = InfinitePaginator
-    list_display = ["queue", "number", "at", "author", "changes"]
+    list_display = ["queue", "number", "moment", "author", "changes"]
     list_display_links = ["number"]
     list_filter = [("queue", RelatedOnlyFieldListFilter), ("at", RangeDateTimeFilter)]
     list_filter_submit = True
     ordering = ["-id"]
-    fields = [("queue", "number"), ("at", "author"), "changes", "steps", "levels", "settings"]
+    fields = [("queue", "number"), ("moment", "author"), "changes", "steps", "levels", "settings"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PolicyVersion]:
         return selectors.versions_visible_to(user_of(request))
+
+    @display(description=_("at"), ordering="at")
+    def moment(self, version: PolicyVersion) -> str:
+        return exact(version.at)
 
     @display(description=_("changed by"))
     def author(self, version: PolicyVersion) -> str:
@@ -59,13 +63,13 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
         if not steps:
             return _now("Everybody of the team, at once.")
         rows = ((f"{step['after']} s", policy_history.step_in_words(step)) for step in steps)
-        return table([_now("after"), _now("who")], rows)
+        return table([_now("after"), _now("who")], rows, numbers=(0,))
 
     @display(description=_("priority levels"))
     def levels(self, version: PolicyVersion) -> SafeString | str:
         levels = version.policy["levels"]
         rows = ((name, f"{credit} s") for name, credit in levels.items())
-        return table([_now("name"), _now("head start")], rows) if levels else "–"
+        return table([_now("name"), _now("head start")], rows, numbers=(1,)) if levels else "–"
 
     @display(description=_("settings"))
     def settings(self, version: PolicyVersion) -> SafeString:

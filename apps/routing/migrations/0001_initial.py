@@ -153,11 +153,11 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=1,
                         help_text="How fast waiting counts here: 2 means that each second of waiting counts as two.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(100),
-                        ],
                         verbose_name="rate",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "The rate is 1 to 100."),
+                            django.core.validators.MaxValueValidator(100, "The rate is 1 to 100."),
+                        ],
                     ),
                 ),
                 (
@@ -166,14 +166,30 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Seconds for each skill level above the minimum. Negative keeps the experts free.",
                         verbose_name="weight of fit",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
                     "w_idle",
                     models.SmallIntegerField(
                         default=1,
-                        help_text="1: whom nothing new has rung for longest first. 0: idle time does not count.",
+                        help_text="Idle: nothing new rang, no work ended. 1: the longest idle agent first. 0: it does not count.",
                         verbose_name="weight of idle time",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -182,6 +198,14 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Seconds for the agent the customer knows: his own (attribute “preferred_agent”), else the last one.",
                         verbose_name="weight of the last agent",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -189,11 +213,13 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=4,
                         help_text="How much of an agent's capacity (12 by default) one contact takes: a chat 4, an e-mail 2, a call 12.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(100),
-                        ],
                         verbose_name="units",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "One contact takes 1 to 100 units."),
+                            django.core.validators.MaxValueValidator(
+                                100, "One contact takes 1 to 100 units."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -201,11 +227,11 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=20,
                         help_text="Seconds.",
-                        validators=[
-                            django.core.validators.MinValueValidator(5),
-                            django.core.validators.MaxValueValidator(300),
-                        ],
                         verbose_name="ringing time",
+                        validators=[
+                            django.core.validators.MinValueValidator(5, "Ringing takes 5 to 300 seconds."),
+                            django.core.validators.MaxValueValidator(300, "Ringing takes 5 to 300 seconds."),
+                        ],
                     ),
                 ),
                 (
@@ -213,8 +239,13 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=30,
                         help_text="Seconds after the end in which the agent keeps the contact's units. 0: none.",
-                        validators=[django.core.validators.MaxValueValidator(3600)],
                         verbose_name="wrap-up time",
+                        validators=[
+                            django.core.validators.MinValueValidator(0, "Wrap-up takes 0 to 3600 seconds."),
+                            django.core.validators.MaxValueValidator(
+                                3600, "Wrap-up takes 0 to 3600 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -228,8 +259,15 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=80,
                         help_text="… in so many percent of cases.",
-                        validators=[django.core.validators.MaxValueValidator(100)],
                         verbose_name="service level",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                0, "A service level is 0 to 100 percent."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                100, "A service level is 0 to 100 percent."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -281,22 +319,26 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=3,
                         help_text="So often a customer who does not answer is called.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(10),
-                        ],
                         verbose_name="tries",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "There are 1 to 10 tries."),
+                            django.core.validators.MaxValueValidator(10, "There are 1 to 10 tries."),
+                        ],
                     ),
                 ),
                 (
                     "callback_retry_minutes",
                     models.PositiveSmallIntegerField(
                         default=15,
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(1440),
-                        ],
                         verbose_name="minutes between tries",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "Between two tries there are 1 to 1440 minutes."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                1440, "Between two tries there are 1 to 1440 minutes."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -304,11 +346,15 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=24,
                         help_text="Opening hours. After them a wish to be called is an ordinary message again.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(336),
-                        ],
                         verbose_name="valid for (hours)",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "A callback is valid for 1 to 336 hours."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                336, "A callback is valid for 1 to 336 hours."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -843,11 +889,11 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=1,
                         help_text="How fast waiting counts here: 2 means that each second of waiting counts as two.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(100),
-                        ],
                         verbose_name="rate",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "The rate is 1 to 100."),
+                            django.core.validators.MaxValueValidator(100, "The rate is 1 to 100."),
+                        ],
                     ),
                 ),
                 (
@@ -856,14 +902,30 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Seconds for each skill level above the minimum. Negative keeps the experts free.",
                         verbose_name="weight of fit",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
                     "w_idle",
                     models.SmallIntegerField(
                         default=1,
-                        help_text="1: whom nothing new has rung for longest first. 0: idle time does not count.",
+                        help_text="Idle: nothing new rang, no work ended. 1: the longest idle agent first. 0: it does not count.",
                         verbose_name="weight of idle time",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -872,6 +934,14 @@ class Migration(migrations.Migration):
                         default=0,
                         help_text="Seconds for the agent the customer knows: his own (attribute “preferred_agent”), else the last one.",
                         verbose_name="weight of the last agent",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                -10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                10000, "A weight is -10000 to 10000 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -879,11 +949,13 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=4,
                         help_text="How much of an agent's capacity (12 by default) one contact takes: a chat 4, an e-mail 2, a call 12.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(100),
-                        ],
                         verbose_name="units",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "One contact takes 1 to 100 units."),
+                            django.core.validators.MaxValueValidator(
+                                100, "One contact takes 1 to 100 units."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -891,11 +963,11 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=20,
                         help_text="Seconds.",
-                        validators=[
-                            django.core.validators.MinValueValidator(5),
-                            django.core.validators.MaxValueValidator(300),
-                        ],
                         verbose_name="ringing time",
+                        validators=[
+                            django.core.validators.MinValueValidator(5, "Ringing takes 5 to 300 seconds."),
+                            django.core.validators.MaxValueValidator(300, "Ringing takes 5 to 300 seconds."),
+                        ],
                     ),
                 ),
                 (
@@ -903,8 +975,13 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=30,
                         help_text="Seconds after the end in which the agent keeps the contact's units. 0: none.",
-                        validators=[django.core.validators.MaxValueValidator(3600)],
                         verbose_name="wrap-up time",
+                        validators=[
+                            django.core.validators.MinValueValidator(0, "Wrap-up takes 0 to 3600 seconds."),
+                            django.core.validators.MaxValueValidator(
+                                3600, "Wrap-up takes 0 to 3600 seconds."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -918,8 +995,15 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=80,
                         help_text="… in so many percent of cases.",
-                        validators=[django.core.validators.MaxValueValidator(100)],
                         verbose_name="service level",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                0, "A service level is 0 to 100 percent."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                100, "A service level is 0 to 100 percent."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -971,22 +1055,26 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=3,
                         help_text="So often a customer who does not answer is called.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(10),
-                        ],
                         verbose_name="tries",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "There are 1 to 10 tries."),
+                            django.core.validators.MaxValueValidator(10, "There are 1 to 10 tries."),
+                        ],
                     ),
                 ),
                 (
                     "callback_retry_minutes",
                     models.PositiveSmallIntegerField(
                         default=15,
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(1440),
-                        ],
                         verbose_name="minutes between tries",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "Between two tries there are 1 to 1440 minutes."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                1440, "Between two tries there are 1 to 1440 minutes."
+                            ),
+                        ],
                     ),
                 ),
                 (
@@ -994,11 +1082,15 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(
                         default=24,
                         help_text="Opening hours. After them a wish to be called is an ordinary message again.",
-                        validators=[
-                            django.core.validators.MinValueValidator(1),
-                            django.core.validators.MaxValueValidator(336),
-                        ],
                         verbose_name="valid for (hours)",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                1, "A callback is valid for 1 to 336 hours."
+                            ),
+                            django.core.validators.MaxValueValidator(
+                                336, "A callback is valid for 1 to 336 hours."
+                            ),
+                        ],
                     ),
                 ),
                 (

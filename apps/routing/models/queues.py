@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +18,13 @@ from ..choices import Otherwise
 from .hours import Calendar
 
 LEVELS = [MinValueValidator(0), MaxValueValidator(5)]
+
+
+def between(lowest: int, highest: int, sentence: Any) -> list[BaseValidator]:
+    return [MinValueValidator(lowest, sentence), MaxValueValidator(highest, sentence)]
+
+
+WEIGHTS = between(-10_000, 10_000, _("A weight is -10000 to 10000 seconds."))
 
 
 class Skill(models.Model):
@@ -42,22 +51,27 @@ class Queue(models.Model):
     rate = models.PositiveSmallIntegerField(
         _("rate"),
         default=1,
-        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        validators=between(1, 100, _("The rate is 1 to 100.")),
         help_text=_("How fast waiting counts here: 2 means that each second of waiting counts as two."),
     )
     w_fit = models.SmallIntegerField(
         _("weight of fit"),
         default=0,
+        validators=WEIGHTS,
         help_text=_("Seconds for each skill level above the minimum. Negative keeps the experts free."),
     )
     w_idle = models.SmallIntegerField(
         _("weight of idle time"),
         default=1,
-        help_text=_("1: whom nothing new has rung for longest first. 0: idle time does not count."),
+        validators=WEIGHTS,
+        help_text=_(
+            "Idle: nothing new rang, no work ended. 1: the longest idle agent first. 0: it does not count."
+        ),
     )
     w_last = models.SmallIntegerField(
         _("weight of the last agent"),
         default=0,
+        validators=WEIGHTS,
         help_text=_(
             "Seconds for the agent the customer knows: his own (attribute “preferred_agent”), else the last one."
         ),
@@ -65,7 +79,7 @@ class Queue(models.Model):
     units = models.PositiveSmallIntegerField(
         _("units"),
         default=4,
-        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        validators=between(1, 100, _("One contact takes 1 to 100 units.")),
         help_text=_(
             "How much of an agent's capacity (12 by default) one contact takes: a chat 4, an e-mail 2, a call 12."
         ),
@@ -73,13 +87,13 @@ class Queue(models.Model):
     offer_seconds = models.PositiveSmallIntegerField(
         _("ringing time"),
         default=20,
-        validators=[MinValueValidator(5), MaxValueValidator(300)],
+        validators=between(5, 300, _("Ringing takes 5 to 300 seconds.")),
         help_text=_("Seconds."),
     )
     wrap_up_seconds = models.PositiveSmallIntegerField(
         _("wrap-up time"),
         default=30,
-        validators=[MaxValueValidator(3600)],
+        validators=between(0, 3600, _("Wrap-up takes 0 to 3600 seconds.")),
         help_text=_("Seconds after the end in which the agent keeps the contact's units. 0: none."),
     )
     service_target_seconds = models.PositiveSmallIntegerField(
@@ -88,7 +102,7 @@ class Queue(models.Model):
     service_target_percent = models.PositiveSmallIntegerField(
         _("service level"),
         default=80,
-        validators=[MaxValueValidator(100)],
+        validators=between(0, 100, _("A service level is 0 to 100 percent.")),
         help_text=_("… in so many percent of cases."),
     )
     calendar = models.ForeignKey(
@@ -144,18 +158,18 @@ class Queue(models.Model):
     callback_tries = models.PositiveSmallIntegerField(
         _("tries"),
         default=3,
-        validators=[MinValueValidator(1), MaxValueValidator(10)],
+        validators=between(1, 10, _("There are 1 to 10 tries.")),
         help_text=_("So often a customer who does not answer is called."),
     )
     callback_retry_minutes = models.PositiveSmallIntegerField(
         _("minutes between tries"),
         default=15,
-        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+        validators=between(1, 1440, _("Between two tries there are 1 to 1440 minutes.")),
     )
     callback_hours = models.PositiveSmallIntegerField(
         _("valid for (hours)"),
         default=24,
-        validators=[MinValueValidator(1), MaxValueValidator(24 * 14)],
+        validators=between(1, 336, _("A callback is valid for 1 to 336 hours.")),
         help_text=_("Opening hours. After them a wish to be called is an ordinary message again."),
     )
     # Raised with every change of the policy; each decision names the version it used.
