@@ -45,11 +45,11 @@ class Trigger:
 TRIGGERS: dict[str, Trigger] = {
     trigger.fact.type: trigger
     for trigger in (
-        Trigger(ConversationStarted, _("A conversation is started"), {"inbox": _("inbox (its number)")}),
-        Trigger(ItemEnqueued, _("A conversation waits in a queue"), {"queue": _("queue (its number)")}),
+        Trigger(ConversationStarted, _("A conversation is started"), {"inbox": _("inbox")}),
+        Trigger(ItemEnqueued, _("A conversation waits in a queue"), {"queue": _("queue")}),
         Trigger(OfferLapsed, _("An agent did not answer an offer")),
         Trigger(ItemBack, _("An agent was lost; the conversation waits again")),
-        Trigger(ConversationClosed, _("A conversation is closed"), {"reason": _("why (a code)")}),
+        Trigger(ConversationClosed, _("A conversation is closed"), {"reason": _("why")}),
         Trigger(ConversationRated, _("A customer rated a conversation"), {"rating": _("rating (1–5)")}),
         Trigger(
             CallbackMissed,

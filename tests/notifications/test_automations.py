@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.core import dispatch, incidents
@@ -287,3 +289,91 @@ def test_every_trigger_can_be_described() -> None:
         assert triggers.problems(name, {}, []) == []
         assert str(trigger.title)
         assert set(trigger.fields) <= set(trigger.fact.__dataclass_fields__)
+
+
+# The form
+
+
+@pytest.fixture
+def boss(client, settings):
+    settings.REQUIRE_MFA = False
+    user = make_user(Role.ADMIN)
+    client.force_login(user)
+    return user
+
+
+def saved(client, pk: int | None = None, **fields) -> Any:
+    """The answer's form when it was refused, else None."""
+    page = "change" if pk else "add"
+    data = {
+        "name": "Somebody waits",
+        "is_active": "on",
+        "event_type": ENQUEUED,
+        "condition_field": "",
+        "condition_how": "eq",
+        "condition_value": "",
+        "delay_seconds": "5",
+        "template": (Template.objects.filter(slug="told").first() or make_template()).pk,
+        "audience": Audience.SUPERVISORS,
+        "ways": [Way.EMAIL],
+        "repeat_seconds": "0",
+        "most_repeats": "0",
+    }
+    answer = client.post(
+        reverse(f"admin:notifications_automation_{page}", args=[pk] if pk else []), data | fields
+    )
+    return answer.context["adminform"].form if answer.status_code == 200 else None
+
+
+def test_times_are_written_in_minutes_and_rows_by_name(client, boss) -> None:
+    queue = make_queue(name="Sales")
+    repeats = {"repeat_seconds": "1.5", "most_repeats": "2"}
+    assert saved(client, condition_field="queue", condition_value="sales", **repeats) is None
+    row = Automation.objects.get(name="Somebody waits")
+    assert (row.delay_seconds, row.repeat_seconds) == (300, 90)
+    assert row.conditions == {"queue__eq": queue.pk}
+    page = client.get(reverse("admin:notifications_automation_change", args=[row.pk]))
+    form = page.context["adminform"].form
+    assert (form["delay_seconds"].value(), form["repeat_seconds"].value()) == ("5", "1.5")
+    assert form["condition_value"].value() == "Sales"
+    assert saved(client, row.pk, condition_field="queue", condition_value=str(queue.pk), **repeats) is None
+    row.refresh_from_db()
+    assert (row.delay_seconds, row.repeat_seconds, row.conditions) == (300, 90, {"queue__eq": queue.pk})
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "said"),
+    [
+        ({"condition_field": "rating", "condition_value": "2"}, "condition_field", "compared: queue."),
+        (
+            {"condition_field": "queue", "condition_value": "nowhere"},
+            "condition_value",
+            "none with this name",
+        ),
+        ({"condition_field": "queue"}, "condition_value", "none with this name"),
+        (
+            {"event_type": CLOSED, "condition_field": "reason", "condition_value": "bored"},
+            "condition_value",
+            "Closed by an agent, Ended by the customer",
+        ),
+        ({"event_type": RATED, "condition_field": "rating"}, "condition_value", "compared with"),
+        ({"event_type": "routing.offer.lapsed", "condition_field": "rating"}, "condition_field", "Nothing"),
+        ({"delay_seconds": "-1"}, "delay_seconds", "greater than or equal to 0"),
+        ({"delay_seconds": "1e9"}, "delay_seconds", "less than or equal to"),
+        ({"delay_seconds": "nan"}, "delay_seconds", "a number"),
+        ({"delay_seconds": ""}, "delay_seconds", "required"),
+    ],
+)
+def test_the_form_says_in_words_what_is_wrong(client, boss, fields, where, said) -> None:
+    form = saved(client, **fields)
+    assert said in " ".join(form.errors[where])
+    assert form.errors.keys() == {where}
+
+
+def test_codes_are_written_as_words(client, boss) -> None:
+    closed = {"event_type": CLOSED, "condition_field": "reason"}
+    assert saved(client, condition_value="customer left before an answer", **closed) is None
+    row = Automation.objects.get(name="Somebody waits")
+    assert row.conditions == {"reason__eq": "abandoned"}
+    page = client.get(reverse("admin:notifications_automation_change", args=[row.pk]))
+    assert page.context["adminform"].form["condition_value"].value() == "Customer left before an answer"

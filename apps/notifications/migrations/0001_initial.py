@@ -1370,11 +1370,7 @@ class Migration(migrations.Migration):
                 ("delay_seconds", models.PositiveIntegerField(default=0, verbose_name="after seconds")),
                 (
                     "repeat_seconds",
-                    models.PositiveIntegerField(
-                        default=0,
-                        help_text="Until one of the events below settles it.",
-                        verbose_name="again every … seconds",
-                    ),
+                    models.PositiveIntegerField(default=0, verbose_name="again every … seconds"),
                 ),
                 (
                     "most_repeats",
@@ -1468,11 +1464,7 @@ class Migration(migrations.Migration):
                 ("delay_seconds", models.PositiveIntegerField(default=0, verbose_name="after seconds")),
                 (
                     "repeat_seconds",
-                    models.PositiveIntegerField(
-                        default=0,
-                        help_text="Until one of the events below settles it.",
-                        verbose_name="again every … seconds",
-                    ),
+                    models.PositiveIntegerField(default=0, verbose_name="again every … seconds"),
                 ),
                 (
                     "most_repeats",

@@ -25,9 +25,7 @@ class Automation(models.Model):
     ways = models.JSONField(_("ways"), default=list)
     audience = models.CharField(_("to"), max_length=20, choices=Audience)
     delay_seconds = models.PositiveIntegerField(_("after seconds"), default=0)
-    repeat_seconds = models.PositiveIntegerField(
-        _("again every … seconds"), default=0, help_text=_("Until one of the events below settles it.")
-    )
+    repeat_seconds = models.PositiveIntegerField(_("again every … seconds"), default=0)
     most_repeats = models.PositiveSmallIntegerField(
         _("most repetitions"), default=0, validators=[MaxValueValidator(24)]
     )
