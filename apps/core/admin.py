@@ -12,7 +12,7 @@ from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -232,7 +232,8 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_acknowledge_permission(request):
             raise PermissionDenied
-        self.acknowledge(request, self.get_queryset(request).filter(pk=pk))
+        group = get_object_or_404(self.get_queryset(request), pk=pk)
+        self.acknowledge(request, self.get_queryset(request).filter(pk=group.pk))
         return redirect("admin:core_errorgroup_change", pk)
 
     @action(description=_("Acknowledge: somebody looks after it"), permissions=["acknowledge"])

@@ -21,6 +21,14 @@ def zone_choices() -> list[tuple[str, str]]:
     return [("UTC", "UTC"), *((zone, zone.replace("_", " ")) for zone in places)]
 
 
+def keep_zone(form: forms.BaseForm, name: str, zone: str) -> None:
+    """Programs may name zones that nobody is offered here; saving the rest does not take them away."""
+    field = form.fields.get(name)
+    if zone and isinstance(field, forms.ChoiceField) and not field.valid_value(zone):
+        offered: Any = field.choices
+        field.choices = [*offered, (zone, zone)]
+
+
 class ProfileForm(forms.ModelForm):
     language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
     time_zone = forms.ChoiceField(
@@ -30,6 +38,10 @@ class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["name", "language", "time_zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        keep_zone(self, "time_zone", self.instance.time_zone)
 
 
 class LoginForm(account_forms.LoginForm):

@@ -354,6 +354,9 @@ ADMIN_ROWS = {
     "admin:notifications_templateversion_restore": admin(
         POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
     ),
+    "admin:core_errorgroup_acknowledge": admin(
+        POST="-   -   -   -   302 302 -", other="-   -   -   -   405 405 -"
+    ),
     "admin:notifications_delivery_customer": admin(
         Scope.TEAM, GET=LEADERS, other="-   -   -   -   405 405 -"
     ),

@@ -29,6 +29,7 @@ OBJECTS = {
         "user-": "user", "team-": "team", "customer-": "customer", "conversation-": "conversation",
         "admin:notifications_templateversion_": "template_version",
         "admin:notifications_delivery_customer": "customer",
+        "admin:core_errorgroup_": "error",
         "admin:notifications_gateway_": "gateway_row", "admin:messaging_arrival_": "arrival",
         "admin:notifications_campaign_": "campaign", "campaign-": "campaign",
         "queue-": "queue", "not-ready-reason-": "reason", "offer-": "offer", "callback-": "callback",

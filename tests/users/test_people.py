@@ -14,10 +14,12 @@ from apps.core.errors import Invalid
 from apps.core.events import SYSTEM
 from apps.core.models import Event
 from apps.users import errors
+from apps.users.admin.forms import CustomerForm
 from apps.users.choices import Role
+from apps.users.forms import ProfileForm
 from apps.users.models import Ticket, User
 from apps.users.services import people, roles, teams, tickets, tokens
-from tests.factories import make_team, make_user
+from tests.factories import make_customer, make_team, make_user
 from tests.users.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -213,3 +215,15 @@ def test_signing_out_deletes_the_sessions_themselves(admin):
     key = signed_in(user).session.session_key
     people.sign_out_everywhere(user, by=SYSTEM)
     assert not Session.objects.filter(session_key=key).exists()
+
+
+@pytest.mark.parametrize(("form", "make"), [(ProfileForm, make_user), (CustomerForm, make_customer)])
+def test_a_zone_that_a_program_named_stays_when_the_rest_is_saved(form, make) -> None:
+    """Zones like this one are offered to nobody."""
+    row = make()
+    row.time_zone = "Etc/GMT+2"
+    row.save()
+    shown = form(instance=row)
+    bound = form({**shown.initial, "attributes": "{}", "name": "Ada"}, instance=row)
+    assert bound.is_valid(), bound.errors
+    assert bound.save().time_zone == "Etc/GMT+2"

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.core.admin_base import CheckboxesWidget, FileWidget, SelectWidget
 from apps.users.choices import Role
-from apps.users.forms import zone_choices
+from apps.users.forms import keep_zone, zone_choices
 from apps.users.models import User
 
 from .. import campaign_csv
@@ -62,13 +62,7 @@ class CampaignForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if not self.by.has_role(Role.ADMIN) and "team" in self.fields:
             self.fields["team"].required = True
-        self._keep_zone()
-
-    def _keep_zone(self) -> None:
-        """Programs may name zones that nobody is offered here; saving the rest does not take them away."""
-        zone, field = self.instance.zone, self.fields.get("zone")
-        if zone and isinstance(field, forms.ChoiceField) and not field.valid_value(zone):
-            field.choices = [*_zones(), (zone, zone)]
+        keep_zone(self, "zone", self.instance.zone)
 
     def plan(self) -> campaigns.Plan:
         data = dict(self.cleaned_data)

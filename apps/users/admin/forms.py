@@ -14,7 +14,7 @@ from apps.core.errors import EMLError
 
 from .. import contacts, policy
 from ..choices import Role
-from ..forms import zone_choices
+from ..forms import keep_zone, zone_choices
 from ..models import ContactPoint, Customer, User
 
 
@@ -47,6 +47,7 @@ class UserForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        keep_zone(self, "time_zone", self.instance.time_zone)
         own = policy.rank(policy.highest(self.by.roles))
         grantable = [(role.value, role.label) for role in Role if policy.rank(role) <= own]
         self.fields["role"].choices = [  # type: ignore[attr-defined]
@@ -93,6 +94,7 @@ class CustomerForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["attributes"].widget.attrs["rows"] = 4
+        keep_zone(self, "time_zone", self.instance.time_zone)
 
     def clean_attributes(self) -> dict[str, Any]:
         # Django's field makes nothing out of an empty box; the column wants an object.
