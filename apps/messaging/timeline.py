@@ -1,6 +1,7 @@
 """The event log of a conversation in words.
 
-Upper floors add the words for their own events to `WORDS`, and the names these need to `NAMERS`.
+Upper floors add the words for their own events to `WORDS`, the names these need to `NAMERS`, and to `LEFT_OUT` what
+is said here already.
 """
 
 from __future__ import annotations

@@ -56,11 +56,9 @@ def _missed(payload: Payload, names: Names) -> str:
 WORDS: dict[str, Words] = {
     "routing.item.enqueued": lambda p, n: _("waits in %(queue)s") % {"queue": _queue(p["queue"], n)},
     "routing.item.moved": _moved,
-    "routing.item.back": lambda p, n: _("%(name)s has it no more; it keeps its place in line") % _agent(p, n),
     "routing.item.snoozed": lambda p, n: _("%(name)s comes back to it later") % _agent(p, n),
     "routing.item.woken": _woken,
     "routing.offer.made": lambda p, n: _("offered to %(name)s") % _agent(p, n),
-    "routing.offer.accepted": lambda p, n: _("%(name)s accepted") % _agent(p, n),
     "routing.offer.declined": lambda p, n: _("%(name)s declined") % _agent(p, n),
     "routing.offer.lapsed": lambda p, n: _("%(name)s did not answer") % _agent(p, n),
     "routing.offer.cancelled": lambda p, n: _("the offer to %(name)s was withdrawn") % _agent(p, n),
@@ -75,3 +73,5 @@ WORDS: dict[str, Words] = {
     "routing.callback.cancelled": lambda p, n: _("needs no callback any more"),
     "routing.callback.ended": lambda p, n: _("the callback ended without an outcome"),
 }
+# "Given to" and "taken from" an agent, in the conversation's own words.
+SAID_ALREADY = {"routing.offer.accepted", "routing.item.back"}

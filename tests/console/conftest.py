@@ -44,8 +44,9 @@ def open_desk(user: User) -> Desk:
 
 
 def events_of(response: HttpResponse) -> dict[str, Any]:
-    """What the answer makes happen in the browser."""
-    return json.loads(response.headers.get("HX-Trigger", "{}"))
+    """What the answer makes happen in the browser, at once or when it stands in its place."""
+    headers = (response.headers.get(name, "{}") for name in ("HX-Trigger", "HX-Trigger-After-Settle"))
+    return {name: detail for header in headers for name, detail in json.loads(header).items()}
 
 
 def words_of(response: HttpResponse) -> str:

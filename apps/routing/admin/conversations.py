@@ -95,6 +95,7 @@ def _this_one(admin: Any, request: HttpRequest, object_id: str) -> tuple[QuerySe
 panels["messaging.conversation"].append(why)
 timeline.WORDS |= of_routing.WORDS
 timeline.NAMERS.append(of_routing.names)
+timeline.LEFT_OUT |= of_routing.SAID_ALREADY
 # A conversation's page belongs to the floor below, which does not know that there are agents to give it to.
 _page: Any = site.get_model_admin(Conversation)
 _page.actions = [*(_page.actions or ()), give_to_an_agent, take_over_yourself]
