@@ -334,6 +334,7 @@ def test_the_transfer_dialog_tells_lines_and_states(desk, queue, talk) -> None:
     told = {row.name: (row.waiting, row.available) for row in answer.context["queues"]}
     assert told == {"Support": (1, 1), "Far away": (0, 1)}
     assert next(iter(told)) == "Support", "the own team comes first"
+    assert answer.context["first"] == far, "it is not passed on to where it is"
     assert [(one.agent, one.may_be_rung) for one in answer.context["colleagues"]] == [
         (free, True),
         (full, False),

@@ -41,6 +41,7 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         now, item = timezone.now(), talk_selectors.item_of(conversation)
         queues = talk_selectors.targets(conversation, user=request.user, now=now)
+        others = [queue for queue in queues if not item or queue.pk != item.queue_id]
         return fragment(
             request,
             "transfer",
@@ -48,9 +49,8 @@ def transfer(request: DeskRequest, pk: int) -> HttpResponse:
                 "conversation": conversation,
                 "item": item,
                 "queues": queues,
-                "elsewhere": next(
-                    (queue.pk for queue in queues if not item or queue.pk != item.queue_id), None
-                ),
+                # Where it is now is offered first only where there is nothing else.
+                "first": next(iter(others or queues), None),
                 "colleagues": talk_selectors.colleagues_for(conversation, user=request.user, now=now),
             },
         )
