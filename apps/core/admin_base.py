@@ -58,6 +58,7 @@ __all__ = [
     "action",
     "display",
     "exact",
+    "link",
     "panels",
     "prose",
     "register",
@@ -161,6 +162,11 @@ def short(moment: datetime | None) -> SafeString | str:
         moment.isoformat(),
         f"{timezone.localtime(moment):%Y-%m-%d %H:%M}",
     )
+
+
+def link(address: str, text: Any) -> SafeString:
+    """A link that looks like one: the theme shows those in running text as words."""
+    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', address, text)
 
 
 def exact(moment: datetime | None) -> str:

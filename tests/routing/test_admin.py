@@ -195,6 +195,30 @@ def test_what_is_wrong_with_a_policy_is_said_and_nothing_is_saved(queue, as_boss
     assert (Queue.objects.get().version, queue.steps.count()) == (queue.version, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("offer_seconds", 4, "Ringing takes 5 to 300 seconds."),
+        ("offer_seconds", -1, "Ringing takes 5 to 300 seconds."),
+        ("rate", 0, "The rate is 1 to 100."),
+        ("units", 101, "One contact takes 1 to 100 units."),
+        ("w_fit", -99_999, "A weight is -10000 to 10000 seconds."),
+        ("wrap_up_seconds", -1, "Wrap-up takes 0 to 3600 seconds."),
+    ],
+)
+def test_numbers_out_of_range_are_refused_in_our_own_words(queue, as_boss, name, value, sentence):
+    form = change(as_boss, queue, **{name: value}).context["adminform"].form
+    assert form.errors == {name: [sentence]}
+
+
+def test_steps_stand_with_the_weights(queue, as_boss):
+    text = page(as_boss, f"{QUEUES}{queue.pk}/change/")
+    heads = ("Who goes first", "Steps: who", "Priority levels:", "How it is offered", "Inboxes that lead")
+    places = [text.index(head) for head in heads]
+    assert places == sorted(places)
+    assert text.count('name="steps-TOTAL_FORMS"') == text.count('name="routes-TOTAL_FORMS"') == 1
+
+
 def test_useless_steps_are_hinted_at(queue, as_boss):
     stored = [
         {"id": step.pk, "queue": queue.pk, "after": step.after, "needs": "cards 1"}
@@ -472,30 +496,6 @@ def test_work_is_given_in_bulk_to_an_agent_who_is_asked_for_first(queue, as_boss
     assert told(answer) == ["Done for all 2."]
     assert {row.agent for row in Item.objects.all()} == {agent}
     assert_in_order()
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "sentence"),
-    [
-        ("offer_seconds", 4, "Ringing takes 5 to 300 seconds."),
-        ("offer_seconds", -1, "Ringing takes 5 to 300 seconds."),
-        ("rate", 0, "The rate is 1 to 100."),
-        ("units", 101, "One contact takes 1 to 100 units."),
-        ("w_fit", -99_999, "A weight is -10000 to 10000 seconds."),
-        ("wrap_up_seconds", -1, "Wrap-up takes 0 to 3600 seconds."),
-    ],
-)
-def test_numbers_out_of_range_are_refused_in_our_own_words(queue, as_boss, name, value, sentence):
-    form = change(as_boss, queue, **{name: value}).context["adminform"].form
-    assert form.errors == {name: [sentence]}
-
-
-def test_steps_stand_with_the_weights(queue, as_boss):
-    text = page(as_boss, f"{QUEUES}{queue.pk}/change/")
-    heads = ("Who goes first", "Steps: who", "Priority levels:", "How it is offered", "Inboxes that lead")
-    places = [text.index(head) for head in heads]
-    assert places == sorted(places)
-    assert text.count('name="steps-TOTAL_FORMS"') == text.count('name="routes-TOTAL_FORMS"') == 1
 
 
 def test_what_happened_names_queues_and_agents_at_the_same_cost_however_much(queue, as_boss):

@@ -23,6 +23,7 @@ from apps.core.admin_base import (
     TabularInline,
     action,
     display,
+    link,
     prose,
     register,
     short,
@@ -34,7 +35,6 @@ from ..models import Attempt, Delivery, OutboxMessage
 from ..services import outbox, queues
 from . import ledger
 
-_LINK = '<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>'
 _COLOURS = {
     DeliveryState.DUE: "info",
     DeliveryState.SENDING: "info",
@@ -132,12 +132,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
         if delivery.customer_id is None:
             return self.to(delivery)
         page = reverse("admin:notifications_delivery_customer", args=[delivery.customer_id])
-        return format_html(_LINK, page, self.to(delivery))
+        return link(page, self.to(delivery))
 
     @display(description=_("cause"))
     def cause_page(self, delivery: Delivery) -> SafeString | str:
         page = ledger.cause_page_of(delivery)
-        return format_html(_LINK, page, delivery.cause) if page else delivery.cause
+        return link(page, delivery.cause) if page else delivery.cause
 
     @display(description=_("due at"), ordering="due_at")
     def due(self, delivery: Delivery) -> SafeString | str:

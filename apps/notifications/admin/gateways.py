@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import escape, format_html, format_html_join
+from django.utils.html import escape, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,7 @@ from apps.core.admin_base import (
     SelectWidget,
     TextWidget,
     display,
+    link,
     register,
 )
 from apps.core.errors import EMLError
@@ -292,11 +293,7 @@ class GatewayAdmin(HistoryAdmin):
         if gateway.way not in TRIED:
             return str(_("A webhook is tried on its own page, with “Send a test event”."))
         address = reverse("admin:notifications_gateway_test", args=[gateway.pk])
-        return format_html(
-            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>',
-            address,
-            _("Send a test to myself"),
-        )
+        return link(address, _("Send a test to myself"))
 
     @display(description=_("addresses"))
     def hooks(self, gateway: Gateway) -> SafeString:

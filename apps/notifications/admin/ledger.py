@@ -16,11 +16,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from apps.core.admin_base import Panel, SelectWidget, TextWidget, panels, site
+from apps.core.admin_base import Panel, SelectWidget, TextWidget, link, panels, site
 from apps.users.models import Customer
 from apps.users.permissions import user_of
 from apps.users.selectors import customers_visible_to
@@ -186,12 +185,9 @@ def of_customer(request: HttpRequest, row: Model) -> Panel | None:
     """The way there, on the customer's page."""
     if not request.user.has_perm("notifications.view_delivery"):
         return None
-    link = format_html(
-        '<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>',
-        reverse("admin:notifications_delivery_customer", args=[row.pk]),
-        _("Why did (not) this customer get something? All that went out and will."),
-    )
-    return Panel(_("Notifications"), link)
+    page = reverse("admin:notifications_delivery_customer", args=[row.pk])
+    text = _("Why did (not) this customer get something? All that went out and will.")
+    return Panel(_("Notifications"), link(page, text))
 
 
 panels["users.customer"].append(of_customer)

@@ -25,6 +25,7 @@ from apps.core.admin_base import (
     TextWidget,
     action,
     display,
+    link,
     register,
 )
 from apps.core.admin_rows import do_each
@@ -299,7 +300,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
     @display(description=_("about"))
     def about(self, reminder: Reminder) -> SafeString:
         path = reverse("admin:messaging_conversation_change", args=[reminder.conversation_id])
-        return _link(path, reminder.conversation)
+        return link(path, reminder.conversation)
 
     @display(description=_("time"))
     def wall_time(self, reminder: Reminder) -> str:
@@ -317,7 +318,7 @@ class ReminderAdmin(TellsWhy, ModelAdmin):
         path = reverse("admin:notifications_appointment_change", args=[appointment.pk])
         said = offsets.in_words(reminder.offset_minutes or 0)
         at = _moment(appointment.starts_at, reminder)
-        return format_html("{}: {}, {}", said, _link(path, appointment), at)
+        return format_html("{}: {}, {}", said, link(path, appointment), at)
 
     @display(description=_("not after"))
     def until(self, reminder: Reminder) -> str:
@@ -339,10 +340,6 @@ def _whose(appointment: Appointment) -> str:
     """Many have the same title. By the viewer's clock, like the list of appointments."""
     at = date_format(timezone.localtime(appointment.starts_at), "D j M Y, H:i")
     return f"{appointment.customer}: {appointment.title}, {at}"
-
-
-def _link(path: str, text: Any) -> SafeString:
-    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', path, text)
 
 
 @register(Appointment)

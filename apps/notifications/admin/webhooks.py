@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -16,7 +15,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from apps.core.admin_base import CheckboxesWidget, ModelAdmin, TextWidget, action, display, register
+from apps.core.admin_base import (
+    CheckboxesWidget,
+    ModelAdmin,
+    TextWidget,
+    action,
+    display,
+    exact,
+    link,
+    register,
+)
 from apps.core.admin_saving import become
 from apps.core.errors import EMLError
 from apps.users.permissions import user_of
@@ -27,7 +35,6 @@ from ..models import Delivery, WebhookSubscription
 from ..services import webhooks
 
 LOG_SHOWN = 25
-_LINE = '<p><a href="{}" class="text-primary-600 dark:text-primary-500">{} · {}</a> · {}</p>'
 
 
 class WebhookForm(forms.ModelForm):
@@ -121,21 +128,17 @@ class WebhookAdmin(ModelAdmin):
     def log(self, row: WebhookSubscription) -> SafeString | str:
         latest = Delivery.objects.filter(cause=webhooks.cause_of(row.pk)).prefetch_related("attempts")
         lines = [_line(delivery) for delivery in latest.order_by("-id")[:LOG_SHOWN]]
-        return format_html_join("", _LINE, lines) or "–"
+        return format_html_join("", "<p>{} · {}</p>", lines) or "–"
 
 
 def _line(delivery: Delivery) -> tuple[Any, ...]:
-    """Where it is, when it was made, what it told, what became of it, and what comes next."""
+    """When it was made and what it told, as a link to it; then what became of it, and what comes next."""
     attempts = list(delivery.attempts.all())
     said = [str(DeliveryState(delivery.state).label)]
     if attempts and attempts[-1].detail:
         said.append(attempts[-1].detail)
     if delivery.state == DeliveryState.DUE:
-        said.append(_now("next attempt %(at)s") % {"at": _second(delivery.due_at)})
+        said.append(_now("next attempt %(at)s") % {"at": exact(delivery.due_at)})
     kind = delivery.context.get("event", {}).get("type", "")
     page = reverse("admin:notifications_delivery_change", args=[delivery.pk])
-    return page, _second(delivery.created_at), kind, " · ".join(said)
-
-
-def _second(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
+    return link(page, f"{exact(delivery.created_at)} · {kind}"), " · ".join(said)

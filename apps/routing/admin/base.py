@@ -71,11 +71,6 @@ def _cells(cell: str, values: Iterable[Any], numbers: Collection[int]) -> SafeSt
     return format_html_join("", cell, zip(looks, values, strict=False))
 
 
-def link(address: str, text: Any) -> SafeString:
-    """A link that looks like one: the theme shows those in running text as words."""
-    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', address, text)
-
-
 def ago(moment: datetime | None) -> str:
     """How long it is since then: 4 s, 3 min, 2 h 5 min."""
     if moment is None:

@@ -17,6 +17,7 @@ from apps.core.admin_base import (
     ReadOnlyAdmin,
     display,
     exact,
+    link,
     register,
 )
 from apps.users.permissions import user_of
@@ -25,7 +26,7 @@ from .. import selectors
 from ..choices import TERMS
 from ..models import Decision
 from ..selectors import Other
-from .base import link, table
+from .base import table
 
 
 @register(Decision)

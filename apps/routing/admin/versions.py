@@ -20,13 +20,14 @@ from apps.core.admin_base import (
     ReadOnlyAdmin,
     display,
     exact,
+    link,
     register,
 )
 from apps.users.permissions import user_of
 
 from .. import policy_history, selectors
 from ..models import PolicyVersion, Queue
-from .base import link, table
+from .base import table
 
 # On the page of a queue; the list of versions has the rest.
 MOST_SHOWN = 5
