@@ -18,15 +18,10 @@ from apps.routing.models import Calendar, Callback, Queue, WaitTable
 from apps.routing.services import policies
 from apps.users.choices import Role
 from tests.factories import make_calendar, make_queue, make_user, put_in_line
-from tests.routing.test_admin import form_of
+from tests.routing.admin.pages import form_of
 
 pytestmark = pytest.mark.django_db
 CALENDARS, CALLBACKS, QUEUES = (f"/admin/routing/{name}/" for name in ("calendar", "callback", "queue"))
-
-
-@pytest.fixture(autouse=True)
-def without_second_factor(settings):
-    settings.REQUIRE_MFA = False
 
 
 @pytest.fixture
