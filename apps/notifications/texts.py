@@ -89,7 +89,8 @@ def _tidy(part: str, value: str) -> str:
         return replacer.one_line(value, most=len(value))
     if part == "html" and len(value) <= MOST[part]:
         # Before the placeholders are looked at: braces of a style sheet go with it.
-        return clean(replacer.lines(value, most=len(value)))
+        value = clean(replacer.lines(value, most=len(value)))
+        # Once more below: where something was taken away at the end, a space is the end now.
     return replacer.lines(value, most=len(value))
 
 

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apps.core.errors import EMLError
@@ -146,6 +146,7 @@ def test_subjects_are_one_line_and_languages_are_tidy() -> None:
 
 
 @given(st.text(max_size=200), st.sampled_from(["sms", "email"]))
+@example("0 <?", "email")
 def test_b13_any_text_is_refused_or_kept_so_that_it_stays_the_same(body: str, way: str) -> None:
     said = {"sms": _sms(body), "email": _html(body)}[way]
     try:
